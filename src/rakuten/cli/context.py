@@ -1,0 +1,50 @@
+"""What every command needs: the project folder, its settings and its parameters."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rakuten.params import Params
+    from rakuten.settings import ProjectPaths, Settings
+
+
+@dataclass
+class Project:
+    """The project that a command works on; parts are read when they are first asked for."""
+
+    root: Path
+
+    @cached_property
+    def paths(self) -> "ProjectPaths":
+        """Where things lie."""
+        from rakuten.settings import ProjectPaths
+
+        return ProjectPaths(self.root)
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """Settings from ``.env`` and the environment; also sets up the log."""
+        from rakuten.logs import configure_logs
+        from rakuten.settings import load_env_file, load_settings
+
+        load_env_file(self.root)
+        settings = load_settings()
+        configure_logs(level=settings.log_level, json_lines=settings.log_format == "json")
+        return settings
+
+    @cached_property
+    def params(self) -> "Params":
+        """The project's ``params.yaml``."""
+        from rakuten.params import load_params
+
+        return load_params(self.paths.params)
+
+
+def project(context: typer.Context) -> Project:
+    """The project of a running command."""
+    found: Project = context.find_root().obj
+    return found

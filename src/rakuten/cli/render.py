@@ -1,0 +1,80 @@
+"""What people see: progress on standard error, tables and lines on standard output."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rakuten.logs import Progress
+
+_QUIET_SECONDS = 5.0
+
+
+def out() -> Console:
+    """Console of results."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Console of progress and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere a line every five seconds and one at the end."""
+    console = err()
+    if console.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > _QUIET_SECONDS:
+            last = time.monotonic()
+            console.print(f"  {label}: {done}/{total}")
+
+    yield line
+
+
+def note(text: str) -> None:
+    """One line about what is going on."""
+    err().print(f"  {text}", markup=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A plain table; numbers are right-aligned."""
+    result = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for position, name in enumerate(columns):
+        numeric = bool(rows) and isinstance(rows[0][position], int | float)
+        result.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        result.add_row(*(cell(value) for value in row))
+    return result
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def pairs(title: str, values: Mapping[str, Any]) -> Table:
+    """Two columns of names and values."""
+    result = Table(
+        title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
+    )
+    for name, value in values.items():
+        result.add_row(name, cell(value))
+    return result

@@ -1,0 +1,63 @@
+"""Typed errors: each message says what is wrong, where, and what to do about it."""
+
+
+class RakutenError(Exception):
+    """Base of every error this project raises on purpose.
+
+    The message is one or more complete sentences for the person at the terminal;
+    ``hint`` is the next step, shown on a line of its own.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class ContractError(RakutenError):
+    """The data breaks its contract as a whole: a missing column, no labels, a torn index."""
+
+
+class DataNotFoundError(ContractError):
+    """A file or folder that the work needs is not there."""
+
+
+class ConfigurationError(RakutenError):
+    """A setting or a parameter has a value that cannot be used."""
+
+    exit_code = 2
+
+
+class StorageError(RakutenError):
+    """The file system refused: no permission, no space, not a folder."""
+
+
+class ModelError(RakutenError):
+    """A model directory is absent, incomplete, altered, or of another format version."""
+
+
+class ImageError(RakutenError):
+    """Bytes that are not a picture this project accepts; ``reason`` is a short, countable word."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TrackingError(RakutenError):
+    """The tracking server did not answer or refused; never means that a run is absent."""
+
+
+class MissingExtraError(RakutenError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed.",
+            hint=f"pip install 'rakuten-classifier[{extra}]'",
+        )

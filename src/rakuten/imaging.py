@@ -1,0 +1,148 @@
+"""The one image decoder: bytes from anybody in, a small RGB array or a typed error out."""
+
+import hashlib
+import io
+import struct
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from rakuten.errors import ImageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
+"""Accepted formats, by content; the file's name does not matter."""
+
+MAX_PIXELS: Final = 40_000_000
+"""Pixel cap, checked on the header before anything is decoded."""
+
+MAX_BYTES: Final = 20 * 1024 * 1024
+"""Byte cap of one picture."""
+
+DECODER: Final = f"pillow-{PIL.__version__}"
+"""Decoder and version: pixels differ between decoders, so vectors name theirs."""
+
+
+def read_image(path: Path) -> bytes:
+    """Bytes of an image file.
+
+    Raises:
+        ImageError: ``missing``, ``not_a_file``, ``too_large`` or ``unreadable`` (permissions).
+    """
+    try:
+        if not path.is_file():
+            reason = "not_a_file" if path.exists() else "missing"
+            raise ImageError(reason, f"{path.name}: no such image file.")
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError("too_large", f"{path.name}: over {MAX_BYTES} bytes.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError("unreadable", f"{path.name}: {error.strerror}.") from error
+
+
+def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode a picture straight to ``size`` × ``size`` RGB.
+
+    JPEGs are decoded at the nearest larger eighth of their size (``draft``), so a large
+    photo costs little; EXIF rotation is applied, transparency laid on white.
+
+    Returns:
+        uint8 array of shape (size, size, 3).
+
+    Raises:
+        ImageError: ``empty``, ``not_an_image``, ``too_large``, ``truncated`` or ``corrupt``.
+    """
+    if not data:
+        raise ImageError("empty", "The image has no bytes.")
+    if len(data) > MAX_BYTES:
+        raise ImageError("too_large", f"The image is over {MAX_BYTES} bytes.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, size)
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_large", f"The image is over {MAX_PIXELS} pixels.") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            "not_an_image", f"The bytes are none of {', '.join(FORMATS[:-1])}."
+        ) from error
+    except OSError as error:
+        reason = "truncated" if "truncated" in str(error) else "corrupt"
+        raise ImageError(reason, f"The image does not decode: {error}.") from error
+    except (
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        IndexError,
+        KeyError,
+        TypeError,
+    ) as error:
+        # Pillow's format plugins raise these on damaged headers.
+        raise ImageError("corrupt", f"The image does not decode: {error}.") from error
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of the bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def map_chunks(
+    work: Callable[[Sequence[Item]], Result],
+    items: Sequence[Item],
+    *,
+    threads: int,
+    chunk: int = 64,
+) -> Iterator[Result]:
+    """Apply ``work`` to consecutive chunks of ``items`` in threads; yield results in order.
+
+    Decoding releases the interpreter lock, so threads suffice. At most ``2 * threads``
+    chunks are under way, so memory does not grow with the number of items.
+    """
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for start in range(0, len(items), chunk):
+            waiting.append(pool.submit(work, items[start : start + chunk]))
+            if len(waiting) >= 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                "too_large", f"The image is {width}×{height}, over {MAX_PIXELS} pixels."
+            )
+        image.draft("RGB", (size, size))
+        image.load()
+        upright = ImageOps.exif_transpose(image) or image
+        rgb = _to_rgb(upright)
+        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        # 16-bit and float greys clip to white in convert("RGB"); scale them instead.
+        grey = np.asarray(image, dtype=np.float64)
+        top = max(float(grey.max()), 1.0)
+        return Image.fromarray((grey * (255.0 / top)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,202 @@
+"""Atomic files, content hashes and the one CSV dialect."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rakuten.errors import ContractError, DataNotFoundError, MissingExtraError, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHUNK = 1 << 20
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """Say what the file system refused, where, and what to do."""
+    hints = {
+        errno.EACCES: f"give this user write permission: chmod u+w '{path.parent}'",
+        errno.EPERM: f"give this user write permission: chmod u+w '{path.parent}'",
+        errno.EROFS: "the file system is mounted read-only; choose another folder",
+        errno.ENOSPC: "free some disk space (df -h) and run the same command again",
+        errno.EDQUOT: "free some of the disk quota and run the same command again",
+    }
+    reason = error.strerror or str(error)
+    return StorageError(f"Cannot write {path}: {reason}.", hint=hints.get(error.errno or 0))
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
+
+    The content is flushed to disk first, so a reader sees the old file or the whole new
+    one; when the block fails, nothing is left behind.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, with a stable layout."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ContractError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"{path} does not exist.") from error
+    except ValueError as error:
+        raise ContractError(f"{path} is not valid JSON: {error}.") from error
+
+
+def read_csv(path: Path, *, index: bool = False) -> "pd.DataFrame":
+    """Read a CSV file in the project's dialect: UTF-8, every cell text, "NA" and "null" are words.
+
+    Args:
+        path: file to read.
+        index: the first column is the challenge's unnamed index; it becomes ``index``.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ContractError: it is empty, not UTF-8, or not a table.
+    """
+    pd = _pandas()
+    try:
+        frame = pd.read_csv(
+            path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8", engine="c"
+        )
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"{path} does not exist.") from error
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+    except pd.errors.EmptyDataError as error:
+        raise ContractError(f"{path} is empty: not even a header line.") from error
+    except pd.errors.ParserError as error:
+        raise ContractError(
+            f"{path} is not a CSV table: {error}.",
+            hint="each line needs the header's number of cells; texts with commas need quotes",
+        ) from error
+    except OSError as error:
+        raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
+    if index:
+        frame = frame.rename(columns={frame.columns[0]: "index"})
+    return frame
+
+
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a frame atomically in the project's dialect; every text cell is quoted."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(
+            temporary,
+            index=False,
+            encoding="utf-8",
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC,
+        )
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def place_file(source: Path, target: Path) -> str:
+    """Bring a file to ``target`` by hard link where possible, else by copy; say which."""
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without hard links. copy2 uses a reflink or an
+        # in-kernel copy where the platform offers one.
+        shutil.copy2(source, target)
+        return "copy"
+    return "link"
+
+
+def swap_directory(staged: Path, target: Path) -> None:
+    """Put the finished folder ``staged`` in the place of ``target``; both lie in one parent.
+
+    A crash between the two renames leaves ``target`` absent and its old content in a
+    ``.NAME.old`` folder beside it, which :func:`recover_directory` puts back.
+    """
+    old = _old_name(target)
+    try:
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        staged.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        recover_directory(target)
+        raise storage_error(error, target) from error
+
+
+def recover_directory(target: Path) -> bool:
+    """Undo a swap that was killed half-way; true if there was one."""
+    old = _old_name(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+        return True
+    return False
+
+
+def _old_name(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("pandas", "pipeline", "Reading and writing tables") from error
+    return pd
+
+
+def _not_utf8(path: Path) -> ContractError:
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = line[error.start]
+                return ContractError(
+                    f"{path} is not UTF-8: byte 0x{byte:02x} in line {number}.",
+                    hint=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 '{path}' > utf8.csv",
+                )
+    return ContractError(f"{path} is not UTF-8.")

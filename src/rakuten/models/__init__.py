@@ -1,0 +1,1 @@
+"""The classifier: branches, fusion, the predictor, and what trains and scores them."""

@@ -1,0 +1,206 @@
+"""Learned fusion: from branch scores to calibrated probabilities, for each set of branches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+Branches = tuple[str, ...]
+
+CASES: Final[tuple[Branches, ...]] = (("text",), ("image",), ("text", "image"))
+"""What a product may bring; each case has a calibration of its own."""
+
+
+_FIRST_NOISE: Final = 0.01
+_NOISE_LIMITS: Final = (-12.0, -1.0)
+"""Bounds of the log-odds of noise: from about none to a quarter of the labels."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Probabilities of one case: ``(1 - noise) * softmax(z) + noise / classes``.
+
+    ``z`` is ``sum_b weights[b] * scores_b + bias``; ``weights`` has shape (branches, classes), ``bias`` (classes,), ``noise`` (1,): the share
+    of labels that no score explains. Without it a few wrong labels flatten every answer.
+    """
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+    def probabilities(self, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Probabilities of shape (n, classes) from one score matrix per branch."""
+        logits = self.bias + sum(w * s for w, s in zip(self.weights, scores, strict=True))
+        explained = _softmax(np.asarray(logits))
+        return np.asarray((1 - self.noise) * explained + self.noise / len(self.bias))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """One calibration per case, and the class priors for a product that brings nothing."""
+
+    cases: Mapping[Branches, Calibration]
+    priors: NDArray[np.float64]
+
+    def probabilities(
+        self, scores: Mapping[str, NDArray[np.float64]], present: Mapping[str, NDArray[np.bool_]]
+    ) -> NDArray[np.float64]:
+        """Probabilities of shape (n, classes), each row by the case that it belongs to.
+
+        Args:
+            scores: branch → scores of shape (n, classes); rows that lack it may hold anything.
+            present: branch → bool of shape (n,): whether the row has that modality.
+        """
+        rows = len(next(iter(present.values())))
+        result = np.tile(self.priors, (rows, 1))
+        for branches, calibration in self.cases.items():
+            chosen = case_rows(branches, present, self.trained)
+            if chosen.any():
+                parts = [scores[branch][chosen] for branch in branches]
+                result[chosen] = calibration.probabilities(parts)
+        return result
+
+    @property
+    def trained(self) -> frozenset[str]:
+        """Branches that some case uses."""
+        return frozenset(branch for branches in self.cases for branch in branches)
+
+    def get_arrays(self) -> dict[str, NDArray[Any]]:
+        """The fusion as plain arrays."""
+        arrays: dict[str, NDArray[Any]] = {"priors": self.priors}
+        for branches, calibration in self.cases.items():
+            name = "_".join(branches)
+            arrays[f"{name}_weights"] = calibration.weights
+            arrays[f"{name}_bias"] = calibration.bias
+            arrays[f"{name}_noise"] = calibration.noise
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore what :meth:`get_arrays` gave."""
+        cases = {
+            branches: Calibration(
+                *(arrays[f"{name}_{part}"] for part in ("weights", "bias", "noise"))
+            )
+            for branches in CASES
+            if f"{(name := '_'.join(branches))}_bias" in arrays
+        }
+        return cls(cases, arrays["priors"])
+
+
+def case_rows(
+    branches: Branches, present: Mapping[str, NDArray[np.bool_]], trained: frozenset[str]
+) -> NDArray[np.bool_]:
+    """Rows that bring exactly these branches, of those that were trained."""
+    chosen = np.ones(len(next(iter(present.values()))), dtype=bool)
+    for branch in trained:
+        has = present[branch]
+        chosen &= has if branch in branches else ~has
+    return chosen
+
+
+def fit_fusion(
+    scores: Mapping[str, NDArray[np.float64]],
+    present: Mapping[str, NDArray[np.bool_]],
+    codes: NDArray[np.int64],
+    *,
+    classes: int,
+    penalty: float,
+) -> Fusion:
+    """Fit every case on out-of-fold scores.
+
+    A case learns from all rows that bring at least its branches, so the answer for a
+    product without a photo is right for that case and not an image of zeros.
+
+    Args:
+        scores: trained branch → out-of-fold scores, shape (n, classes).
+        present: branch → bool of shape (n,).
+        codes: class position of each row, shape (n,).
+        classes: number of classes.
+        penalty: strength of the pull of per-class weights to the branch's common weight.
+    """
+    cases = {}
+    for branches in CASES:
+        if all(branch in scores for branch in branches):
+            rows = np.logical_and.reduce([present[branch] for branch in branches])
+            parts = [scores[branch][rows] for branch in branches]
+            cases[branches] = _fit_calibration(parts, codes[rows], classes, penalty)
+    counts = np.bincount(codes, minlength=classes) + 1.0
+    return Fusion(cases, counts / counts.sum())
+
+
+def cross_fitted_probabilities(
+    scores: Mapping[str, NDArray[np.float64]],
+    present: Mapping[str, NDArray[np.bool_]],
+    codes: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    *,
+    classes: int,
+    penalty: float,
+) -> NDArray[np.float64]:
+    """Probabilities of each row by a fusion that has not seen its fold, shape (n, classes)."""
+    result = np.empty((len(codes), classes))
+    for fold in np.unique(folds):
+        inside = folds != fold
+        fusion = fit_fusion(
+            {name: values[inside] for name, values in scores.items()},
+            {name: values[inside] for name, values in present.items()},
+            codes[inside],
+            classes=classes,
+            penalty=penalty,
+        )
+        result[~inside] = fusion.probabilities(
+            {name: values[~inside] for name, values in scores.items()},
+            {name: values[~inside] for name, values in present.items()},
+        )
+    return result
+
+
+def _fit_calibration(
+    scores: Sequence[NDArray[np.float64]], codes: NDArray[np.int64], classes: int, penalty: float
+) -> Calibration:
+    """Penalised maximum likelihood of common weights, per-class deviations, biases and noise."""
+    branches, rows = len(scores), len(codes)
+    stacked = np.stack(scores)
+    truth = np.zeros((rows, classes))
+    truth[np.arange(rows), codes] = 1.0
+
+    def unpack(theta: NDArray[np.float64]) -> Calibration:
+        common = theta[:branches, None]
+        deviations = theta[branches : -classes - 1].reshape(branches, classes)
+        noise = 1 / (1 + np.exp(-theta[-1:]))
+        return Calibration(common + deviations, theta[-classes - 1 : -1], noise)
+
+    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        found = unpack(theta)
+        noise = float(found.noise[0])
+        explained = _softmax(np.einsum("bk,bnk->nk", found.weights, stacked) + found.bias)
+        hit = explained[np.arange(rows), codes]
+        likelihood = (1 - noise) * hit + noise / classes
+        free = theta[branches:-1]
+        loss = -float(np.log(likelihood).sum()) + 0.5 * penalty * float(free @ free)
+        residual = ((1 - noise) * hit / likelihood)[:, None] * (explained - truth)
+        by_weight = np.einsum("nk,bnk->bk", residual, stacked)
+        by_noise = ((hit - 1 / classes) / likelihood).sum() * noise * (1 - noise)
+        gradient = np.concatenate(
+            [by_weight.sum(axis=1), by_weight.ravel(), residual.sum(axis=0), [by_noise]]
+        )
+        gradient[branches:-1] += penalty * free
+        return loss, gradient
+
+    start = np.zeros(branches + branches * classes + classes + 1)
+    start[:branches] = 2.0
+    start[-1] = np.log(_FIRST_NOISE / (1 - _FIRST_NOISE))
+    limits = [(None, None)] * (len(start) - 1) + [_NOISE_LIMITS]
+    found = scipy.optimize.minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": 500}
+    )
+    return unpack(found.x)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -1,0 +1,110 @@
+"""The model directory: a manifest with hashes beside plain arrays, written whole or not at all."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rakuten.errors import ModelError
+from rakuten.io import sha256_file, storage_error, swap_directory, write_json
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+GOLDEN: Final = "golden.json"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_model(
+    directory: Path, arrays: Mapping[str, Arrays], golden: Any, manifest: dict[str, Any]
+) -> None:
+    """Write a model beside its place and swap it in.
+
+    Args:
+        directory: where the model goes; an older one there is replaced as a whole.
+        arrays: file stem → arrays, one ``.npz`` each.
+        golden: golden products with their expected probabilities, as JSON values.
+        manifest: everything but ``format_version`` and ``files``, which are added here.
+    """
+    staged = directory.with_name(f".{directory.name}.staged")
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        for stem, values in arrays.items():
+            np.savez_compressed(staged / f"{stem}.npz", allow_pickle=False, **dict(values))
+    except OSError as error:
+        raise storage_error(error, staged) from error
+    write_json(staged / GOLDEN, golden)
+    files = {path.name: sha256_file(path) for path in sorted(staged.iterdir())}
+    write_json(staged / MANIFEST, {"format_version": FORMAT_VERSION, "files": files, **manifest})
+    swap_directory(staged, directory)
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read and check a manifest.
+
+    Raises:
+        ModelError: there is none, it is not JSON, or it has another format version.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"There is no model in {directory}.", hint="train one: rakuten train, or make pipeline"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}.") from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{directory} has model format {version}; this version reads format {FORMAT_VERSION}.",
+            hint="retrain it, or install the version of rakuten-classifier that wrote it",
+        )
+    return dict(manifest)
+
+
+def verify_files(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Compare every file with the manifest's hash.
+
+    Raises:
+        ModelError: a file is absent or altered.
+    """
+    for name, expected in manifest["files"].items():
+        path = directory / Path(name).name
+        if not path.is_file():
+            raise ModelError(f"{directory} lacks the file {name}.", hint="restore or retrain it")
+        if sha256_file(path) != expected:
+            raise ModelError(
+                f"{path} does not match its hash in {MANIFEST}: it was altered or cut short.",
+                hint="restore the model (dvc checkout) or retrain it",
+            )
+
+
+def read_arrays(directory: Path, stem: str) -> dict[str, NDArray[Any]]:
+    """Read one ``.npz`` without pickle.
+
+    Raises:
+        ModelError: it is not a file of plain arrays.
+    """
+    path = directory / f"{stem}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path} cannot be read as plain arrays: {error}.") from error
+
+
+def model_sha256(directory: Path) -> str:
+    """Identity of a model: the hash of its manifest, which holds every other file's hash."""
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise ModelError(
+            f"There is no model in {directory}.", hint="train one: rakuten train, or make pipeline"
+        )
+    return sha256_file(path)

@@ -1,0 +1,245 @@
+"""Training core: split, branches, fusion, threshold and scores; knows no files and no tracking."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from rakuten import catalog
+from rakuten.data.split import (
+    copy_groups,
+    fingerprint,
+    grouped_split,
+    published_split,
+    stratified_folds,
+    text_hash,
+)
+from rakuten.errors import ContractError
+from rakuten.features.build_features import documents
+from rakuten.features.encoder import create_encoder
+from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
+from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion
+from rakuten.models.image_branch import ImageBranch, fit_image_branch
+from rakuten.models.predictor import Predictor, ProductType
+from rakuten.models.text_branch import TextBranch, fit_text_branch
+from rakuten.models.threshold import Threshold, choose_threshold
+from rakuten.params import SplitParams, TrainParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows of the feature table are held out, and how that came about.
+
+    ``rejected_held_out`` are rows of the split's held-out side that ingest rejected.
+    """
+
+    held_out: NDArray[np.bool_]
+    fingerprint: str
+    rejected_held_out: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model in memory: the predictor, and out-of-fold scores of the training side."""
+
+    predictor: Predictor
+    out_of_fold: dict[str, Any]
+
+
+def split_rows(features: "pd.DataFrame", labels: "pd.DataFrame", params: SplitParams) -> Split:
+    """Split the rows of ``Y_train.csv`` and carry the result over to the accepted rows.
+
+    Args:
+        features: feature table of the accepted rows.
+        labels: unique rows of ``Y_train.csv`` in file order (index, prdtypecode).
+        params: scheme, held-out share and seed.
+    """
+    texts = [text_hash(*document) for document in documents(features)]
+    images = features["image_sha256"].tolist()
+    codes = labels[catalog.LABEL].tolist()
+    if params.scheme == "grouped":
+        place = {index: row for row, index in enumerate(features[catalog.INDEX])}
+        known = [place.get(index) for index in labels[catalog.INDEX]]
+        keys = [
+            ("", "") if row is None else (f"{texts[row]} {code}", images[row])
+            for row, code in zip(known, codes, strict=True)
+        ]
+        groups = copy_groups(keys)
+        mask = grouped_split(codes, groups, test_size=params.test_size, seed=params.seed)
+    else:
+        mask = published_split(codes, test_size=params.test_size, seed=params.seed)
+    chosen = set(labels[catalog.INDEX].to_numpy()[mask])
+    held_out = features[catalog.INDEX].isin(chosen).to_numpy()
+    rows = zip(features[catalog.INDEX], features[catalog.LABEL], texts, images, strict=True)
+    identity = [row for row, out in zip(rows, held_out, strict=True) if out]
+    return Split(held_out, fingerprint(identity), len(chosen) - int(held_out.sum()))
+
+
+def fit_model(
+    features: "pd.DataFrame",
+    vectors: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    names: Mapping[int, str],
+    *,
+    encoder: str,
+    params: TrainParams,
+    threads: int = 1,
+    note: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train every branch that the rows allow, then fusion and threshold from out-of-fold scores.
+
+    Args:
+        features: feature table of all accepted rows.
+        vectors: their image vectors (may be a memory map), shape (all, dimension).
+        rows: positions of the training side in both; the others are never looked at.
+        names: product type → name.
+        encoder: name of the image encoder that made ``vectors``.
+        params: the train section of ``params.yaml``.
+        threads: threads to train with; the result does not depend on it.
+        note: called with what is going on.
+
+    Raises:
+        ContractError: fewer than two product types, or neither text nor photos to learn from.
+    """
+    table = features.iloc[rows].reset_index(drop=True)
+    codes, positions = np.unique(table[catalog.LABEL].astype(int).to_numpy(), return_inverse=True)
+    if len(codes) < 2:
+        raise ContractError(
+            "The training rows are all of one product type; a classifier needs at least two.",
+            hint="check prdtypecode in Y_train.csv and data/interim/rejected.csv",
+        )
+    task = _Task(
+        documents=documents(table),
+        vectors=vectors,
+        rows=rows,
+        positions=positions,
+        folds=stratified_folds(positions, folds=params.folds, seed=params.seed),
+        classes=len(codes),
+        present={
+            "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
+            "image": (table["image_status"] == "ok").to_numpy(),
+        },
+        params=params,
+        threads=threads,
+    )
+    # One BLAS thread: sums come out the same to the bit, and do not stall on a busy machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        text, image, scores = _fit_branches(task, note)
+        note("fusion and threshold")
+        fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
+        fusion = fit_fusion(scores, task.present, positions, **fitting)
+        probabilities = cross_fitted_probabilities(
+            scores, task.present, positions, task.folds, **fitting
+        )
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    threshold = choose_threshold(confidence, predicted == positions, params.decision)
+    predictor = Predictor(
+        types=[ProductType(int(code), names.get(int(code), str(code))) for code in codes],
+        text=text,
+        image=image,
+        fusion=fusion,
+        encoder=create_encoder(encoder),
+        threshold=threshold,
+        manifest={},
+        threads=threads,
+    )
+    return Trained(predictor, _out_of_fold_report(task, scores, probabilities, threshold))
+
+
+@dataclass(frozen=True)
+class _Task:
+    documents: Sequence[tuple[str, str]]
+    vectors: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    classes: int
+    present: dict[str, NDArray[np.bool_]]
+    params: TrainParams
+    threads: int
+
+
+def _fit_branches(
+    task: _Task, note: Callable[[str], None]
+) -> tuple[TextBranch | None, ImageBranch | None, dict[str, NDArray[np.float64]]]:
+    text: TextBranch | None = None
+    image: ImageBranch | None = None
+    scores: dict[str, NDArray[np.float64]] = {}
+    params, seed = task.params, task.params.seed
+    mine = np.flatnonzero(task.present["text"])
+    if len(mine):
+        note("text branch")
+        text, found = fit_text_branch(
+            [task.documents[row] for row in mine.tolist()],
+            task.positions[mine],
+            task.folds[mine],
+            classes=task.classes,
+            params=params.text,
+            seed=seed,
+            threads=task.threads,
+        )
+        scores["text"] = _spread(found, mine, len(task.rows))
+    mine = np.flatnonzero(task.present["image"])
+    if len(mine) >= params.image.min_rows:
+        note("image branch")
+        image, found = fit_image_branch(
+            task.vectors,
+            task.rows[mine],
+            task.positions[mine],
+            task.folds[mine],
+            classes=task.classes,
+            params=params.image,
+            seed=seed,
+        )
+        scores["image"] = _spread(found, mine, len(task.rows))
+    if not scores:
+        raise ContractError(
+            "There is nothing to learn from: no training row has text, and fewer than "
+            f"{params.image.min_rows} have a usable photo.",
+            hint="data/interim/ingest_report.json says what was found",
+        )
+    return text, image, scores
+
+
+def _out_of_fold_report(
+    task: _Task,
+    scores: Mapping[str, NDArray[np.float64]],
+    probabilities: NDArray[np.float64],
+    threshold: Threshold,
+) -> dict[str, Any]:
+    truth, confidence = task.positions, probabilities.max(axis=1)
+    predicted = probabilities.argmax(axis=1)
+    branches = {}
+    for name, values in scores.items():
+        mine = task.present[name]
+        branches[name] = {
+            "rows": int(mine.sum()),
+            **overall_scores(truth[mine].tolist(), values[mine].argmax(axis=1).tolist()),
+        }
+    return {
+        "rows": len(truth),
+        **overall_scores(truth.tolist(), predicted.tolist()),
+        "calibration_error": calibration_error(confidence, predicted == truth),
+        **decision_scores(truth.tolist(), predicted.tolist(), threshold.is_automatic(confidence)),
+        "branches": branches,
+    }
+
+
+def _spread(
+    values: NDArray[np.float64], rows: NDArray[np.int64], total: int
+) -> NDArray[np.float64]:
+    result = np.zeros((total, values.shape[1]))
+    result[rows] = values
+    return result
+
+
+if __name__ == "__main__":
+    from rakuten.cli.app import run_command
+
+    run_command("train")

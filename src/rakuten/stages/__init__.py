@@ -1,0 +1,1 @@
+"""The shells of the pipeline's stages: typed paths and params in, a small report out."""

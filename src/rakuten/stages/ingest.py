@@ -1,0 +1,78 @@
+"""Stage ingest: data/raw → data/interim."""
+
+from dataclasses import dataclass
+
+from rakuten import catalog
+from rakuten.data.make_dataset import IngestReport, build_dataset
+from rakuten.errors import DataNotFoundError
+from rakuten.io import write_csv, write_json
+from rakuten.logs import Progress, get_logger
+from rakuten.settings import ProjectPaths
+
+log = get_logger(__name__)
+
+MERGED = "merged_train.csv"
+REJECTED = "rejected.csv"
+REPORT = "ingest_report.json"
+
+
+@dataclass(frozen=True)
+class IngestOutcome:
+    """What ingest found, and what a person should know of it."""
+
+    report: IngestReport
+    warnings: tuple[str, ...]
+
+
+def run_ingest(
+    paths: ProjectPaths, *, threads: int = 1, progress: Progress | None = None
+) -> IngestOutcome:
+    """Join, check and write the training rows of ``data/raw``.
+
+    Raises:
+        DataNotFoundError: there is no catalogue in ``data/raw``.
+        ContractError: the catalogue breaks its contract as a whole.
+        StorageError: the outputs cannot be written.
+    """
+    require_catalogue(paths)
+    dataset = build_dataset(paths.raw, threads=threads, progress=progress)
+    write_csv(paths.interim / MERGED, dataset.merged)
+    write_csv(paths.interim / REJECTED, dataset.rejected)
+    write_json(paths.interim / REPORT, dataset.report.to_dict())
+    warnings = _warnings(dataset.report)
+    for warning in warnings:
+        log.warning(warning)
+    return IngestOutcome(dataset.report, warnings)
+
+
+def require_catalogue(paths: ProjectPaths) -> None:
+    """Say what to do where ``data/raw`` has no catalogue, or one under other names.
+
+    Raises:
+        DataNotFoundError: a file of the contract is absent.
+    """
+    absent = [name for name in catalog.CHALLENGE_NAMES if not paths.raw_file(name).is_file()]
+    if not absent:
+        return
+    if any(paths.raw_file(catalog.CHALLENGE_NAMES[name]).is_file() for name in absent):
+        hint = f"rakuten data import {paths.raw}   (gives the challenge's files their names)"
+    else:
+        hint = "rakuten data import FOLDER, or rakuten sample for a synthetic catalogue"
+    raise DataNotFoundError(f"{paths.raw} lacks {', '.join(absent)}.", hint=hint)
+
+
+def _warnings(report: IngestReport) -> tuple[str, ...]:
+    found = []
+    if not report.images["ok"]:
+        found.append("no usable training photo: the model will go by text alone")
+    elif report.images["missing"] or report.images["unreadable"]:
+        found.append(
+            f"{report.images['missing']} photos missing and {report.images['unreadable']} "
+            f"unreadable of {report.x_rows}"
+        )
+    if report.rejected:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.rejected.items())
+        found.append(f"{sum(report.rejected.values())} rows set aside in {REJECTED}: {reasons}")
+    if report.labels_without_product:
+        found.append(f"{report.labels_without_product} labels belong to no product")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""What MLflow remembers: runs, their lineage, and the model as a pyfunc."""

@@ -1,0 +1,84 @@
+"""Shared material: a sample catalogue, a project folder and a trained model, made once a run."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rakuten.data.sample import make_sample
+from rakuten.params import Params, load_params
+from rakuten.settings import ProjectPaths
+from rakuten.stages.features import run_features
+from rakuten.stages.ingest import run_ingest
+from rakuten.stages.predict import run_predict
+from rakuten.stages.train import TrainOutcome, run_train
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLE_ROWS = 400
+_OURS = ("AWS_", "MLFLOW_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's shell reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(_OURS) and name != "RAKUTEN_CATALOGS":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def sample_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample of 400 products; read it, never write to it."""
+    folder = tmp_path_factory.mktemp("sample") / "raw"
+    make_sample(folder, rows=SAMPLE_ROWS, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_params() -> Params:
+    """The committed parameters with fewer landmarks and hash columns, for speed."""
+    params = load_params(REPOSITORY / "params.yaml")
+    image = params.train.image.model_copy(update={"landmarks": 200, "components": 64})
+    text = params.train.text.model_copy(update={"hash_bits": 14})
+    train = params.train.model_copy(update={"image": image, "text": text, "folds": 3})
+    return params.model_copy(update={"train": train})
+
+
+@pytest.fixture(scope="session")
+def make_project(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Path], ProjectPaths]:
+    """Make a project folder around a copy of a catalogue; returns its paths."""
+
+    def make(catalogue: Path) -> ProjectPaths:
+        root = tmp_path_factory.mktemp("project")
+        paths = ProjectPaths(root)
+        paths.raw.parent.mkdir(parents=True)
+        shutil.copytree(catalogue, paths.raw)
+        shutil.copy2(REPOSITORY / "params.yaml", root)
+        return paths
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_project(
+    sample_catalogue: Path, quick_params: Params, make_project: Callable[[Path], ProjectPaths]
+) -> Iterator[tuple[ProjectPaths, TrainOutcome]]:
+    """A project whose four stages ran on the sample; read it, never write to it."""
+    paths = make_project(sample_catalogue)
+    run_ingest(paths, threads=2)
+    run_features(paths, quick_params.features, threads=2)
+    outcome = run_train(paths, quick_params, threads=2)
+    run_predict(
+        paths.model,
+        paths.raw / "X_test.csv",
+        paths.test_images,
+        paths.predictions,
+        quick_params.predict,
+        threads=2,
+    )
+    yield paths, outcome
