@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,7 +67,7 @@ def make_project(
 @pytest.fixture(scope="session")
 def trained_project(
     sample_catalogue: Path, quick_params: Params, make_project: Callable[[Path], ProjectPaths]
-) -> Iterator[tuple[ProjectPaths, TrainOutcome]]:
+) -> tuple[ProjectPaths, TrainOutcome]:
     """A project whose four stages ran on the sample; read it, never write to it."""
     paths = make_project(sample_catalogue)
     run_ingest(paths, threads=2)
@@ -81,4 +81,4 @@ def trained_project(
         quick_params.predict,
         threads=2,
     )
-    yield paths, outcome
+    return paths, outcome

@@ -43,9 +43,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the file system refused.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(path)
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -174,6 +175,14 @@ def recover_directory(target: Path) -> bool:
         old.rename(target)
         return True
     return False
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove temporary files of ``path`` whose process was killed."""
+    for orphan in path.parent.glob(f".{path.name}.*.*.tmp"):
+        process = orphan.name.split(".")[-3]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            orphan.unlink(missing_ok=True)
 
 
 def _old_name(target: Path) -> Path:

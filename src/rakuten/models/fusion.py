@@ -23,8 +23,9 @@ _NOISE_LIMITS: Final = (-12.0, -1.0)
 class Calibration:
     """Probabilities of one case: ``(1 - noise) * softmax(z) + noise / classes``.
 
-    ``z`` is ``sum_b weights[b] * scores_b + bias``; ``weights`` has shape (branches, classes), ``bias`` (classes,), ``noise`` (1,): the share
-    of labels that no score explains. Without it a few wrong labels flatten every answer.
+    ``z`` is ``sum_b weights[b] * scores_b + bias``; ``weights`` has shape (branches, classes),
+    ``bias`` (classes,) and ``noise`` (1,): the share of labels that no score explains.
+    Without it a few wrong labels flatten every answer.
     """
 
     weights: NDArray[np.float64]

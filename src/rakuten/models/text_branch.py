@@ -65,7 +65,6 @@ def fit_text_branch(
     *,
     classes: int,
     params: TextBranchParams,
-    seed: int,
     threads: int,
 ) -> tuple[TextBranch, NDArray[np.float64]]:
     """Train on all rows and predict each row by a model that has not seen its fold.
@@ -78,7 +77,6 @@ def fit_text_branch(
         folds: fold number of each row, shape (n,).
         classes: number of classes, including any that have no row here.
         params: the branch's parameters.
-        seed: seed of the solver.
         threads: classes that are fitted at the same time.
 
     Returns:
@@ -87,7 +85,7 @@ def fit_text_branch(
     vectoriser = make_vectoriser(params)
     matrix = vectoriser.fit_transform(documents)
     out_of_fold = np.zeros((len(codes), classes))
-    fit = _Solver(classes, params.regularisation, seed, threads)
+    fit = _Solver(classes, params.regularisation, threads)
     for fold in np.unique(folds):
         inside = folds != fold
         out_of_fold[~inside] = _scores(matrix[~inside], *fit(matrix[inside], codes[inside]))
@@ -107,7 +105,6 @@ def _scores(
 class _Solver:
     classes: int
     regularisation: float
-    seed: int
     threads: int
 
     def __call__(
@@ -125,7 +122,9 @@ class _Solver:
             return coefficients, intercepts
 
         def fit_one(code: int) -> None:
-            model = LinearSVC(C=self.regularisation, random_state=self.seed, dual=True, tol=1e-3)
+            # The primal solver: the dual one draws from a random state that all threads
+            # share, so its answer would differ from run to run.
+            model = LinearSVC(C=self.regularisation, dual=False, tol=1e-3)
             model.fit(matrix, codes == code)
             coefficients[:, code] = model.coef_[0]
             intercepts[code] = model.intercept_[0]

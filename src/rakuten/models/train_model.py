@@ -171,7 +171,7 @@ def _fit_branches(
     text: TextBranch | None = None
     image: ImageBranch | None = None
     scores: dict[str, NDArray[np.float64]] = {}
-    params, seed = task.params, task.params.seed
+    params = task.params
     mine = np.flatnonzero(task.present["text"])
     if len(mine):
         note("text branch")
@@ -181,7 +181,6 @@ def _fit_branches(
             task.folds[mine],
             classes=task.classes,
             params=params.text,
-            seed=seed,
             threads=task.threads,
         )
         scores["text"] = _spread(found, mine, len(task.rows))
@@ -195,7 +194,7 @@ def _fit_branches(
             task.folds[mine],
             classes=task.classes,
             params=params.image,
-            seed=seed,
+            seed=params.seed,
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
