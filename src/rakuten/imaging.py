@@ -20,7 +20,7 @@ from rakuten.errors import ImageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """Accepted formats, by content; the file's name does not matter."""
 
 MAX_PIXELS: Final = 40_000_000
@@ -73,9 +73,7 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     except Image.DecompressionBombError as error:
         raise ImageError("too_large", f"The image is over {MAX_PIXELS} pixels.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(
-            "not_an_image", f"The bytes are none of {', '.join(FORMATS[:-1])}."
-        ) from error
+        raise ImageError("not_an_image", f"The bytes are none of {', '.join(FORMATS)}.") from error
     except OSError as error:
         reason = "truncated" if "truncated" in str(error) else "corrupt"
         raise ImageError(reason, f"The image does not decode: {error}.") from error

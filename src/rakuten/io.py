@@ -100,7 +100,9 @@ def read_csv(path: Path, *, index: bool = False) -> "pd.DataFrame":
             path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8", engine="c"
         )
     except FileNotFoundError as error:
-        raise DataNotFoundError(f"{path} does not exist.") from error
+        raise DataNotFoundError(
+            f"{path} does not exist.", hint="check the path; it is read from the current folder"
+        ) from error
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     except pd.errors.EmptyDataError as error:
