@@ -376,11 +376,12 @@ def kill_between_renames(staged: Path, target: Path, monkeypatch: pytest.MonkeyP
             raise SystemExit("killed")
         return rename(self, to)
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", killed)
         # What a signal handler or a finally block might do is not done after a kill -9.
         patch.setattr(io, "recover_directory", lambda _: False)
-        swap_directory(staged, target)
+        with pytest.raises(SystemExit):
+            swap_directory(staged, target)
 
 
 def test_a_swap_that_was_killed_half_way_is_undone(

@@ -1,8 +1,17 @@
 """Commands that look and change nothing: summary, doctor."""
 
+from typing import Annotated
+
 import typer
 
 from rakuten.cli.context import project
+
+_STATES = {
+    "ok": ("ok", "green"),
+    "warning": ("warn", "yellow"),
+    "failed": ("FAIL", "bold red"),
+    "skipped": ("skip", "dim"),
+}
 
 
 def summary(context: typer.Context) -> None:
@@ -57,6 +66,47 @@ def summary(context: typer.Context) -> None:
     )
 
 
+def doctor(
+    context: typer.Context,
+    full: Annotated[
+        bool, typer.Option("--full", help="Hash the data to name stale stages.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check Python, settings, data, tracking, credentials, DVC and the model.
+
+    Changes nothing. The exit code is 1 where a check failed.
+    """
+    import json
+    import os
+    from dataclasses import asdict
+
+    from rich.text import Text
+
+    from rakuten.cli import render
+    from rakuten.errors import ConfigurationError
+    from rakuten.stages.doctor import run_doctor, usable_settings
+
+    current, shell = project(context), dict(os.environ)
+    try:
+        settings = current.settings
+    except ConfigurationError:
+        settings = usable_settings()  # the check of the settings says what is wrong with them
+    checks = run_doctor(current.paths, settings, full=full, shell=shell)
+    console = render.out()
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], ensure_ascii=False, indent=2))
+    else:
+        for check in checks:
+            label, style = _STATES[check.state]
+            console.print(Text.assemble((f"{label:<5}", style), f"{check.name:<12} {check.detail}"))
+            if check.hint:
+                console.print(f"{'':<17} → {check.hint}", markup=False)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command()(summary)
+    app.command()(doctor)

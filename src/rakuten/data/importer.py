@@ -1,7 +1,7 @@
 """Bring a catalogue into data/raw: check it, build it aside, put it in place in one step."""
 
+import dataclasses
 import fcntl
-import filecmp
 import os
 import re
 import shutil
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 RawState = Literal["absent", "empty", "sample", "catalogue"]
 
 _GIT_FILES: Final = (".gitkeep", ".gitignore")
-_NOT_KEPT: Final = {MARKER, *catalog.CHALLENGE_NAMES, *catalog.CHALLENGE_NAMES.values()}
-_SAMPLE_FILES: Final = {
-    *(MARKER, "images", catalog.PRODUCT_TYPES_FILE, catalog.Y_TEST),
-    *catalog.CHALLENGE_NAMES,
-}
+_TABLES: Final = {*catalog.CHALLENGE_NAMES, *catalog.CHALLENGE_NAMES.values()}
+_SAMPLE: Final = {MARKER, catalog.PRODUCT_TYPES_FILE, catalog.Y_TEST, "images"} | (
+    catalog.CHALLENGE_NAMES.keys()
+)
 _CODE: Final = re.compile(r"\d{1,18}")
 _PHOTO: Final = re.compile(r"image_.+_product_.+\.jpg")
 
@@ -49,25 +48,13 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Photos:
-    """An image folder: photo name → whether it is a symlink; ``others`` are not photos."""
-
-    folder: Path
-    files: dict[str, bool]
-    others: int
-
-
-@dataclass(frozen=True)
 class _Found:
-    """A checked source: canonical name → file, code → name, training and test photos."""
+    """A checked source; ``photos``: image folder → photo name → whether it is a symlink."""
 
     tables: dict[str, Path]
     names: dict[str, str]
-    photos: tuple[_Photos, _Photos]
-    train_rows: int
-    test_rows: int
-    product_types: int
-    warnings: tuple[str, ...]
+    photos: dict[str, dict[str, bool]]
+    report: ImportReport
 
 
 def import_catalogue(
@@ -90,30 +77,19 @@ def import_catalogue(
         except OSError as error:
             raise _unreadable(error, origin) from error
         with _staged(destination) as staged:
-            how = _bring(found, staged, progress)
+            how = _bring_photos(origin, found.photos, staged, progress)
+            for name, path in found.tables.items():
+                # Never a link: an edit of the source must not reach raw data.
+                shutil.copyfile(path, staged / name)
+            io.write_json(staged / catalog.PRODUCT_TYPES_FILE, found.names)
             if origin == destination:
                 _keep_rest(destination, staged)
-    train_images, test_images = (len(photos.files) for photos in found.photos)
-    return ImportReport(
-        source=source,
-        target=target,
-        train_rows=found.train_rows,
-        test_rows=found.test_rows,
-        product_types=found.product_types,
-        train_images=train_images,
-        test_images=test_images,
-        how=how,
-        warnings=found.warnings,
-        replaced=replaced,
-    )
+    outcome = {"source": source, "target": target, "how": how, "replaced": replaced}
+    return dataclasses.replace(found.report, **outcome)
 
 
 def raw_state(target: Path) -> RawState:
-    """Say what ``target`` holds; a sample with files of the user's in it is a catalogue.
-
-    Raises:
-        StorageError: it is not a folder, or cannot be read.
-    """
+    """Say what ``target`` holds; a sample with files of the user's in it is a catalogue."""
     if not target.exists():
         return "absent"
     try:
@@ -121,7 +97,7 @@ def raw_state(target: Path) -> RawState:
             return "empty"
         names = {name for name in os.listdir(target) if not name.startswith(".")}
         digest = io.read_json(target / MARKER)["x_train_sha256"]
-        whole = digest == io.sha256_file(target / catalog.X_TRAIN) and names <= _SAMPLE_FILES
+        whole = digest == io.sha256_file(target / catalog.X_TRAIN) and names <= _SAMPLE
     except (ContractError, FileNotFoundError, LookupError, TypeError):
         return "catalogue"
     except OSError as error:
@@ -205,150 +181,132 @@ def _staged(target: Path) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def _find_tables(source: Path) -> dict[str, Path]:
-    """Canonical name → file, under either of its names."""
-    if not source.is_dir():
-        what = "is a file, not a folder" if source.exists() else "does not exist"
-        hint = "unpack an archive first; name the folder that holds X_train.csv"
-        raise DataNotFoundError(f"{source} {what}.", hint=hint)
-    tables = {}
-    for name, download_name in catalog.CHALLENGE_NAMES.items():
-        found = [path for n in (name, download_name) if (path := source / n).is_file()]
-        if len(found) == 2 and not filecmp.cmp(*found, shallow=False):
-            raise ContractError(
-                f"{source} holds both {name} and {download_name}, and they differ.",
-                hint="keep the one that belongs to this catalogue",
-            )
-        if not found:
-            raise DataNotFoundError(
-                f"{source} lacks {name} (or {download_name}).", hint=_nearby(source)
-            )
-        tables[name] = found[0]
-    return tables
-
-
-def _nearby(source: Path) -> str:
-    """Where the user may have meant: a folder below or above that holds the product table."""
-    below = sorted(entry for entry in source.iterdir() if entry.is_dir())
-    for folder in (*below, *source.parents[:2]):
-        if any((folder / n).is_file() for n in _NOT_KEPT - {MARKER}):
-            return f"did you mean {folder}?"
-    return "name the folder that holds X_train.csv, Y_train.csv, X_test.csv and images/"
-
-
-def _list_photos(folder: Path) -> _Photos:
-    files, others = {}, 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _PHOTO.fullmatch(entry.name) and entry.is_file():
-                    files[entry.name] = entry.is_symlink()
-                else:
-                    others += not entry.name.startswith(".")
-    except FileNotFoundError:
-        pass
-    return _Photos(folder, files, others)
-
-
 def _inspect(source: Path) -> _Found:
     """Read and check all of ``source`` that can be refused."""
     tables = _find_tables(source)
     train = schema.read_products(tables[catalog.X_TRAIN])
     labels = schema.read_labels(tables[catalog.Y_TRAIN])
     test = schema.read_products(tables[catalog.X_TEST])
-    unlabelled = int((~train[catalog.INDEX].isin(labels[catalog.INDEX])).sum())
-    if unlabelled == len(train):
+    if not train[catalog.INDEX].isin(labels[catalog.INDEX]).any():
         raise ContractError(
             f"{tables[catalog.X_TRAIN]} and {tables[catalog.Y_TRAIN]} have no index in common.",
             hint="both need the same unnamed first column; check that they belong together",
         )
     codes = sorted({int(code) for code in labels[catalog.LABEL] if _CODE.fullmatch(code)})
-    if not codes:
-        raise ContractError(
-            f"Not one label of {tables[catalog.Y_TRAIN]} is a product type code.",
-            hint="prdtypecode must be a whole number; names go into product_types.json",
-        )
     names = _read_names(source / catalog.PRODUCT_TYPES_FILE)
-    photos = _list_photos(source / catalog.IMAGE_TRAIN), _list_photos(source / catalog.IMAGE_TEST)
-    warnings = [*_warnings("training", train, photos[0]), *_warnings("test", test, photos[1])]
-    if not (photos[0].files or photos[1].files):
-        warnings.insert(0, "no photos: text only")
-    if unlabelled:
-        warnings.append(f"{unlabelled} of {len(train)} training products have no label")
-    return _Found(
-        tables=tables,
-        names=names or {str(code): catalog.label_name(code) for code in codes},
-        photos=photos,
+    train_photos, train_warnings = _match_photos(source / catalog.IMAGE_TRAIN, train)
+    test_photos, test_warnings = _match_photos(source / catalog.IMAGE_TEST, test)
+    no_photos = [] if train_photos or test_photos else ["no photos: text only"]
+    report = ImportReport(
+        source=source,
+        target=source,
         train_rows=len(train),
         test_rows=len(test),
         product_types=len(codes),
-        warnings=tuple(warnings),
+        train_images=len(train_photos),
+        test_images=len(test_photos),
+        how={},
+        warnings=(*no_photos, *train_warnings, *test_warnings),
+        replaced="nothing",
     )
+    photos = {catalog.IMAGE_TRAIN: train_photos, catalog.IMAGE_TEST: test_photos}
+    built_in = {str(code): catalog.label_name(code) for code in codes}
+    return _Found(tables, names or built_in, photos, report)
+
+
+def _find_tables(source: Path) -> dict[str, Path]:
+    """Canonical name → file, under either of its names."""
+    if not source.is_dir():
+        what = "is a file, not a folder" if source.exists() else "does not exist"
+        hint = "name the folder that holds X_train.csv; unpack an archive first"
+        raise DataNotFoundError(f"{source} {what}.", hint=hint)
+    tables = {}
+    for name, download_name in catalog.CHALLENGE_NAMES.items():
+        found = [path for n in (name, download_name) if (path := source / n).is_file()]
+        if not found:
+            problem = f"{source} lacks {name} (or {download_name})."
+            raise DataNotFoundError(problem, hint=_nearby(source))
+        if len({io.sha256_file(path) for path in found}) > 1:
+            raise ContractError(
+                f"{source} holds both {name} and {download_name}, and they differ.",
+                hint="keep the one that belongs to this catalogue",
+            )
+        tables[name] = found[0]
+    return tables
+
+
+def _nearby(source: Path) -> str:
+    """Name the folder that the user may have meant, below ``source`` or above."""
+    below = sorted(entry for entry in source.iterdir() if entry.is_dir())
+    for folder in (*below, *source.parents[:2]):
+        if any((folder / name).is_file() for name in _TABLES):
+            return f"did you mean {folder}?"
+    return "name the folder that holds X_train.csv, Y_train.csv, X_test.csv and images/"
 
 
 def _read_names(path: Path) -> dict[str, str]:
     """Code → name from ``product_types.json``; empty where there is none."""
     names = io.read_json(path) if path.exists() else {}
     if not isinstance(names, dict) or not all(
-        _CODE.fullmatch(code) and isinstance(name, str) and name.strip()
-        for code, name in names.items()
+        _CODE.fullmatch(code) and isinstance(name, str) for code, name in names.items()
     ):
         raise ContractError(
             f"{path} must be one JSON object of product type code and name.",
-            hint='for example {"10": "livres", "40": "jeux"}; without the file, codes do',
+            hint='for example {"10": "livres", "40": "jeux"}; or leave the file out',
         )
     return names
 
 
-def _warnings(part: str, products: "pd.DataFrame", photos: _Photos) -> Iterator[str]:
+def _match_photos(folder: Path, products: "pd.DataFrame") -> tuple[dict[str, bool], list[str]]:
+    """Photos in ``folder`` (name → whether it is a symlink), and what to warn of."""
+    files, others = {}, 0
+    for entry in list(os.scandir(folder)) if folder.is_dir() else ():
+        if _PHOTO.fullmatch(entry.name) and entry.is_file():
+            files[entry.name] = entry.is_symlink()
+        else:
+            others += not entry.name.startswith(".")
     ids = zip(products[catalog.IMAGE_ID], products[catalog.PRODUCT_ID], strict=True)
     wanted = [catalog.image_name(image_id, product_id) for image_id, product_id in ids]
-    missing = sum(name not in photos.files for name in wanted)
-    surplus = len(photos.files.keys() - set(wanted))
-    if missing:
-        yield f"{missing} of {len(wanted)} {part} products have no photo file in {photos.folder}"
-    if surplus:
-        yield f"{surplus} photos in {photos.folder} belong to no {part} product"
-    if photos.others:
-        yield (
-            f"{photos.others} files in {photos.folder} are not named "
-            f"{catalog.image_name('<imageid>', '<productid>')}; they are not photos of products"
-        )
+    missing = sum(name not in files for name in wanted)
+    surplus = len(files.keys() - set(wanted))
+    found = {
+        f"{missing} of {len(wanted)} products have no photo file in {folder}": missing,
+        f"{surplus} photos in {folder} belong to no product": surplus,
+        f"{others} files in {folder} are not named image_<imageid>_product_<productid>.jpg": others,
+    }
+    return files, [warning for warning, count in found.items() if count]
 
 
-def _bring(found: _Found, staged: Path, progress: Progress | None) -> dict[str, int]:
-    """Fill ``staged``; count photos by hard link and by copy."""
-    how = {"link": 0, "copy": 0}
-    total, done = sum(len(photos.files) for photos in found.photos), 0
-    for photos, name in zip(found.photos, (catalog.IMAGE_TRAIN, catalog.IMAGE_TEST), strict=True):
-        folder = staged / name
-        folder.mkdir(parents=True)
-        for photo, symlink in photos.files.items():
-            how[_place(photos.folder / photo, folder / photo, symlink)] += 1
-            done += 1
+def _bring_photos(
+    source: Path, photos: dict[str, dict[str, bool]], staged: Path, progress: Progress | None
+) -> dict[str, int]:
+    """Fill the image folders of ``staged``; count photos by hard link and by copy."""
+    how, total = {"link": 0, "copy": 0}, sum(len(files) for files in photos.values())
+    for folder, files in photos.items():
+        (staged / folder).mkdir(parents=True)
+        for name, is_symlink in files.items():
+            photo = source / folder / name
+            try:
+                # A hard link of a symlink would be a symlink.
+                way = io.place_file(
+                    photo.resolve() if is_symlink else photo, staged / folder / name
+                )
+            except OSError as error:
+                if not os.access(photo, os.R_OK):
+                    raise _unreadable(error, photo) from error
+                raise
+            how[way] += 1
+            done = how["link"] + how["copy"]
             if progress and (done % 100 == 0 or done == total):
                 progress(done, total)
-    for name, path in found.tables.items():
-        # Never a link: an edit of the source must not reach raw data.
-        shutil.copyfile(path, staged / name)
-    io.write_json(staged / catalog.PRODUCT_TYPES_FILE, found.names)
     return how
 
 
-def _place(source: Path, target: Path, symlink: bool) -> str:
-    try:
-        # A hard link of a symlink would be a symlink.
-        return io.place_file(source.resolve() if symlink else source, target)
-    except OSError as error:
-        if not os.access(source, os.R_OK):
-            raise _unreadable(error, source) from error
-        raise
-
-
 def _keep_rest(target: Path, staged: Path) -> None:
-    """Keep the files of ``target`` that are not part of the catalogue."""
+    """Keep the files of ``target`` that belong to no catalogue."""
     for path in _contents(target):
         name = path.relative_to(target)
-        if str(name) not in _NOT_KEPT and not (staged / name).exists() and path.is_file():
+        dropped = str(name) in _TABLES | {MARKER} or (staged / name).exists()
+        if not dropped and path.is_file():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             io.place_file(path, staged / name)

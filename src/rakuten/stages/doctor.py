@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rakuten import catalog
 from rakuten.errors import ConfigurationError, RakutenError
@@ -38,7 +38,10 @@ _PHOTO: Final = re.compile(r"image_\d+_product_\d+\.jpg")
 _PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _ARCHIVES: Final = (".zip", ".tar", ".tgz", ".gz", ".7z")
 _GOLDEN_TOLERANCE: Final = 1e-5
+_MOST: Final = 0.95
+"""Fewer photos than this share are worth a warning; catalogues lack a few."""
 _LITTLE_DISK: Final = 1 << 30
+_AGAIN: Final = "correct that, then run rakuten doctor again"
 _IMPORT: Final = "rakuten data import FOLDER, or rakuten sample for a synthetic catalogue"
 
 
@@ -78,8 +81,9 @@ def run_doctor(
 
 def usable_settings() -> Settings:
     """Settings as they are written, so that one value that cannot be used hides no other check."""
-    names = [name for name in Settings.model_fields if os.environ.get(name.upper())]
-    return Settings.model_construct(**{name: os.environ[name.upper()] for name in names})
+    written = {name: os.environ.get(name.upper()) for name in Settings.model_fields}
+    values: dict[str, Any] = {name: value for name, value in written.items() if value}
+    return Settings.model_construct(None, **values)
 
 
 def _guarded(
@@ -89,7 +93,7 @@ def _guarded(
     try:
         yield from check(subject)
     except RakutenError as error:
-        yield Check(name, "failed", error.message, error.hint or "LOG_LEVEL=DEBUG says more")
+        yield Check(name, "failed", error.message, error.hint or _AGAIN)
     except Exception as error:
         log.debug("check %s failed", name, exc_info=True)
         yield Check(
@@ -102,7 +106,7 @@ def _guarded(
 
 def _redacted(text: str) -> str:
     for name, value in os.environ.items():
-        if len(value) > 3 and _SECRET.fullmatch(name):
+        if len(value) > 3 and EXPORTED.fullmatch(name) and _SECRET.fullmatch(name):
             text = text.replace(value, "***")
     return text
 
@@ -212,47 +216,31 @@ def _params(subject: Subject) -> Iterator[Check]:
 
 def _data(subject: Subject) -> Iterator[Check]:
     from rakuten.data import schema
-    from rakuten.data.sample import MARKER
+    from rakuten.data.importer import raw_state
     from rakuten.stages.ingest import require_catalogue
     from rakuten.stages.train import read_names
 
     paths = subject.paths
-    links = [
-        str(Path(place, name))
-        for place, folders, _ in os.walk(paths.raw)
-        for name in folders
-        if Path(place, name).is_symlink()
-    ]
+    again = f"rakuten data import {paths.raw}"
+    places = [Path(at, name) for at, folders, _ in os.walk(paths.raw) for name in folders]
+    links = [str(place) for place in places if place.is_symlink()]
     if links:
-        yield Check(
-            "data",
-            "failed",
-            f"{', '.join(links)} is a link to a folder; DVC misses the files behind it",
-            f"rm '{links[0]}' && cp -al FOLDER '{links[0]}'   (hard links take no space), "
-            "or rakuten data import",
-        )
-    if not _holds_catalogue(paths.raw):
+        detail = f"{', '.join(links)} is a link to a folder; DVC misses the files behind links"
+        yield Check("data", "failed", detail, f"{again}   (makes a real folder, by hard links)")
+    state = raw_state(paths.raw)
+    if state in ("absent", "empty"):
         yield Check("data", "warning", f"there is no catalogue in {paths.raw}", _IMPORT)
         return
     require_catalogue(paths)
     rows = len(schema.read_products(paths.raw_file(catalog.X_TRAIN)))
     labels = len(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))
-    whose = "synthetic sample" if paths.raw_file(MARKER).is_file() else "catalogue of yours"
+    whose = "synthetic sample" if state == "sample" else "catalogue of yours"
     yield Check("data", "ok", f"{whose} in {paths.raw}: {rows} training rows, {labels} labels")
     read_names(paths)
     names = paths.raw_file(catalog.PRODUCT_TYPES_FILE)
     if not names.is_file():
-        yield Check(
-            "data",
-            "failed",
-            f"{names} does not exist; the train stage depends on it",
-            f"rakuten data import {paths.raw}, or write {{}} into it for the built-in names",
-        )
-
-
-def _holds_catalogue(raw: Path) -> bool:
-    tables = {*catalog.CHALLENGE_NAMES, *catalog.CHALLENGE_NAMES.values()}
-    return any((raw / name).is_file() for name in tables)
+        detail = f"{names} does not exist, and the train stage depends on it"
+        yield Check("data", "failed", detail, f"{again}   (writes the built-in names)")
 
 
 def _photos(subject: Subject, *, table: str, place: str) -> Iterator[Check]:
@@ -268,18 +256,18 @@ def _photos(subject: Subject, *, table: str, place: str) -> Iterator[Check]:
     wanted = {catalog.image_name(image, product) for image, product in pairs}
     found = len(wanted.intersection(os.listdir(folder))) if folder.is_dir() else 0
     detail = f"{found} of {len(wanted)} photos of {table} are in {folder}"
-    if found == len(wanted):
-        yield Check(name, "ok", detail)
-        return
-    guess = _stray_photos(subject.paths.raw, folder, wanted)
+    guess = _stray_photos(subject.paths.raw, folder, wanted) if found < len(wanted) else None
     if guess:
         yield Check(name, "warning" if found else "failed", f"{detail}; {guess[0]}", guess[1])
     elif not folder.is_dir():
         hint = f"mkdir -p '{folder}'   (an empty one means: text alone)"
         yield Check(name, "failed", f"{detail}: there is no such folder", hint)
+    elif found < _MOST * len(wanted):
+        pattern = catalog.image_name("<imageid>", "<productid>")
+        hint = f"put them there as {pattern}; products without a photo go by text alone"
+        yield Check(name, "warning", detail, hint)
     else:
-        hint = f"they are named {catalog.image_name('<imageid>', '<productid>')}; rows without a "
-        yield Check(name, "warning", detail, f"{hint}photo go by text alone")
+        yield Check(name, "ok", detail)
 
 
 def _stray_photos(raw: Path, folder: Path, wanted: set[str]) -> tuple[str, str] | None:

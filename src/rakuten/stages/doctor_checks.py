@@ -26,6 +26,7 @@ CONNECT_SECONDS: Final = 2
 ANSWER_SECONDS: Final = 3
 _DATABASES: Final = ("postgresql", "mysql", "mssql")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_DVC_OPTIONS: Final = ("endpointurl", "profile", "access_key_id", "secret_access_key", "region")
 _S3_NAMES: Final = re.compile(
     r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|PROFILE|ENDPOINT_URL\w*)|MLFLOW_S3_ENDPOINT_URL"
 )
@@ -85,6 +86,13 @@ class Store:
     profile: str | None = None
     key: str | None = None
     secret: str | None = None
+    region: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where requests go, "" for AWS itself."""
+        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        return self.endpoint or next(filter(None, map(os.environ.get, names)), "")
 
 
 def unwritable(path: Path) -> str:
@@ -155,7 +163,8 @@ def _ask_server(uri: str, experiment: str) -> tuple[tuple[str, str] | None, dict
         except requests.Timeout:
             return (f"did not answer in {ANSWER_SECONDS} s", "see whether it hangs: its log"), None
         except requests.exceptions.SSLError as error:
-            return (f"has a certificate that is not trusted: {error}", _CERTIFICATE), None
+            hint = "name its authority: MLFLOW_TRACKING_SERVER_CERT_PATH=FILE.pem"
+            return (f"has a certificate that is not trusted: {error}", hint), None
         except requests.RequestException as error:
             refused = "refused" in str(error)
             reason = "refuses connections" if refused else f"cannot be reached: {error}"
@@ -174,9 +183,6 @@ def _ask_server(uri: str, experiment: str) -> tuple[tuple[str, str] | None, dict
             hint = "correct MLFLOW_TRACKING_URI (host, port, path)"
             return (f"is not an MLflow server ({answer.status_code} at /{path})", hint), None
     return None, None
-
-
-_CERTIFICATE: Final = "name its authority: MLFLOW_TRACKING_SERVER_CERT_PATH=FILE.pem"
 
 
 def _get(url: str) -> Any:
@@ -216,7 +222,7 @@ def _read_database(path: Path, experiment: str) -> dict[str, Any] | None:
             f"{path} cannot be written: {reason}.",
             hint="give this user write permission, or set MLFLOW_TRACKING_URI",
         )
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return None
     query = "SELECT artifact_location, lifecycle_stage FROM experiments WHERE name = ?"
     try:
@@ -257,7 +263,8 @@ def _artifact_check(subject: Subject, experiment: Mapping[str, Any], host: str |
     if host and host not in _LOOPBACK:
         detail = f"they would stay on this machine, in {path}, where {host} may not see them"
         return Check(name, "warning", detail, proxy)
-    if not host and not path.resolve().is_relative_to(subject.paths.root.resolve()):
+    ours = not subject.settings.mlflow_tracking_uri
+    if ours and not path.resolve().is_relative_to(subject.paths.root.resolve()):
         detail = f"they go to {path}, outside this project: was mlflow.db copied from there?"
         return Check(name, "warning", detail, "move mlflow.db away, or name another experiment")
     return Check(name, "ok", f"{path} is writable")
@@ -301,8 +308,7 @@ def _dvc_stores(root: Path) -> list[Store]:
         Store(
             f"DVC remote {name}",
             urlsplit(remote["url"]).netloc,
-            *(remote.get(k) for k in ("endpointurl", "profile")),
-            *(remote.get(k) for k in ("access_key_id", "secret_access_key")),
+            *(remote.get(option) for option in _DVC_OPTIONS),
         )
         for name, remote in config.get("remote", {}).items()
         if remote["url"].startswith("s3://") and name == (chosen or name)
@@ -339,10 +345,10 @@ def _no_instance_role() -> Iterator[None]:
 
 
 def _ask_store(store: Store) -> Check:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
     place = f"s3://{store.bucket}" if store.bucket else "S3"
-    place += f" at {store.endpoint or os.environ.get('AWS_ENDPOINT_URL', 'AWS')}"
+    place += f" at {store.url or 'AWS'}"
     try:
         with _no_instance_role():
             found = _request(store)
@@ -355,12 +361,7 @@ def _ask_store(store: Store) -> Check:
         )
         return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint)
     except (BotoCoreError, ValueError) as error:
-        away = type(error).__name__ in (
-            "EndpointConnectionError",
-            "ConnectTimeoutError",
-            "ReadTimeoutError",
-            "ConnectionClosedError",
-        )
+        away = isinstance(error, HTTPClientError)  # all that happens below HTTP
         hint = "start it, or correct the endpoint" if away else "correct the AWS_* settings in .env"
         return Check("s3", "failed", f"{store.purpose}: {place}: {error}", hint)
     if found:
@@ -384,12 +385,11 @@ def _request(store: Store) -> str:
     if store.key and store.secret:
         session.set_credentials(store.key, store.secret)
     credentials = session.get_credentials()
-    endpoint = store.endpoint or os.environ.get("AWS_ENDPOINT_URL")
-    if credentials is None or not (store.bucket or endpoint):
+    if credentials is None or not (store.bucket or store.url):
         return credentials.method if credentials else ""
     timeouts = {"connect_timeout": CONNECT_SECONDS, "read_timeout": ANSWER_SECONDS}
     config = Config(**timeouts, retries={"total_max_attempts": 1})
-    client = session.create_client("s3", endpoint_url=store.endpoint, config=config)
+    client = session.create_client("s3", store.region, endpoint_url=store.endpoint, config=config)
     if not store.bucket:
         client.list_buckets()
         return str(credentials.method)
@@ -442,7 +442,9 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _in_git(root: Path, stages: Mapping[str, Any]) -> Iterator[Check]:
-    places = [
+    files = [_read_yaml(path) or {} for path in sorted((root / "data").glob("*.dvc"))]
+    places = [f"data/{out['path']}" for file in files for out in file.get("outs", [])]
+    places += [
         path
         for stage in stages.values()
         for kind in ("outs", "metrics", "plots")
