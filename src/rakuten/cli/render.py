@@ -6,16 +6,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rakuten.logs import Progress
 
 _QUIET_SECONDS = 5.0
+_WIDTH = 120
 
 
 def out() -> Console:
-    """Console of results."""
-    return Console(highlight=False, soft_wrap=True)
+    """Console of results; never narrower than a table with a run's id."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, _WIDTH)
+    return console
 
 
 def err() -> Console:
@@ -57,9 +61,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     result = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for position, name in enumerate(columns):
         numeric = bool(rows) and isinstance(rows[0][position], int | float)
-        result.add_column(name, justify="right" if numeric else "left")
+        result.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        result.add_row(*(cell(value) for value in row))
+        result.add_row(*(escape(cell(value)) for value in row))
     return result
 
 
@@ -76,5 +80,5 @@ def pairs(title: str, values: Mapping[str, Any]) -> Table:
         title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
     )
     for name, value in values.items():
-        result.add_row(name, cell(value))
+        result.add_row(escape(name), escape(cell(value)))
     return result

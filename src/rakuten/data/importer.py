@@ -9,16 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from rakuten import catalog, io
 from rakuten.data import schema
 from rakuten.data.sample import MARKER
 from rakuten.errors import ContractError, DataNotFoundError, StorageError
 from rakuten.logs import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RawState = Literal["absent", "empty", "sample", "catalogue"]
 
@@ -51,7 +48,7 @@ class ImportReport:
 class _Found:
     """A checked source; ``photos``: image folder → photo name → whether it is a symlink."""
 
-    tables: dict[str, Path]
+    files: dict[str, Path]
     names: dict[str, str]
     photos: dict[str, dict[str, bool]]
     report: ImportReport
@@ -78,14 +75,13 @@ def import_catalogue(
             raise _unreadable(error, origin) from error
         with _staged(destination) as staged:
             how = _bring_photos(origin, found.photos, staged, progress)
-            for name, path in found.tables.items():
+            io.write_json(staged / catalog.PRODUCT_TYPES_FILE, found.names)
+            for name, path in found.files.items():
                 # Never a link: an edit of the source must not reach raw data.
                 shutil.copyfile(path, staged / name)
-            io.write_json(staged / catalog.PRODUCT_TYPES_FILE, found.names)
             if origin == destination:
                 _keep_rest(destination, staged)
-    outcome = {"source": source, "target": target, "how": how, "replaced": replaced}
-    return dataclasses.replace(found.report, **outcome)
+    return dataclasses.replace(found.report, target=target, how=how, replaced=replaced)
 
 
 def raw_state(target: Path) -> RawState:
@@ -126,21 +122,15 @@ def _require_replaceable(source: Path, target: Path, replace: bool) -> str:
     state = raw_state(target)
     if source == target:
         if state == "sample":
-            raise ContractError(
-                f"{target} holds the synthetic sample; there is nothing to import.",
-                hint="put a catalogue of yours in a folder of its own and import that",
-            )
+            problem = f"{target} holds the synthetic sample; there is nothing to import."
+            raise ContractError(problem, hint="name the folder that holds a catalogue of yours")
         return "nothing"
     if source.is_relative_to(target) or target.is_relative_to(source):
-        raise ContractError(
-            f"{source} and {target} lie one inside the other.",
-            hint="move the catalogue to a folder of its own and import that",
-        )
+        problem = f"{source} and {target} lie one inside the other."
+        raise ContractError(problem, hint="move the catalogue to a folder of its own")
     if state == "catalogue" and not replace:
-        raise ContractError(
-            f"{target} holds a catalogue already; nothing was changed.",
-            hint="add --replace to put the new one in its place",
-        )
+        problem = f"{target} holds a catalogue already; nothing was changed."
+        raise ContractError(problem, hint="add --replace to put the new one in its place")
     return state if state in ("sample", "catalogue") else "nothing"
 
 
@@ -155,9 +145,8 @@ def _locked(target: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             io.recover_directory(target)
         except BlockingIOError as error:
-            raise StorageError(
-                f"Another import is running into {target}.", hint="wait until it has ended"
-            ) from error
+            problem = f"Another import is running into {target}; wait until it has ended."
+            raise StorageError(problem) from error
         except OSError as error:
             raise io.storage_error(error, target) from error
         yield
@@ -168,8 +157,7 @@ def _staged(target: Path) -> Iterator[Path]:
     """Yield a folder to fill that takes the place of ``target`` when the block succeeds."""
     staged = target.with_name(f".{target.name}.staged")
     try:
-        if staged.exists():
-            shutil.rmtree(staged)
+        shutil.rmtree(staged, ignore_errors=True)
         yield staged
         for name in _GIT_FILES:
             if (target / name).is_file() and not (staged / name).exists():
@@ -183,17 +171,17 @@ def _staged(target: Path) -> Iterator[Path]:
 
 def _inspect(source: Path) -> _Found:
     """Read and check all of ``source`` that can be refused."""
-    tables = _find_tables(source)
-    train = schema.read_products(tables[catalog.X_TRAIN])
-    labels = schema.read_labels(tables[catalog.Y_TRAIN])
-    test = schema.read_products(tables[catalog.X_TEST])
+    files = _find_files(source)
+    train = schema.read_products(files[catalog.X_TRAIN])
+    labels = schema.read_labels(files[catalog.Y_TRAIN])
+    test = schema.read_products(files[catalog.X_TEST])
     if not train[catalog.INDEX].isin(labels[catalog.INDEX]).any():
         raise ContractError(
-            f"{tables[catalog.X_TRAIN]} and {tables[catalog.Y_TRAIN]} have no index in common.",
+            f"{files[catalog.X_TRAIN]} and {files[catalog.Y_TRAIN]} have no index in common.",
             hint="both need the same unnamed first column; check that they belong together",
         )
     codes = sorted({int(code) for code in labels[catalog.LABEL] if _CODE.fullmatch(code)})
-    names = _read_names(source / catalog.PRODUCT_TYPES_FILE)
+    names = _read_names(source / catalog.PRODUCT_TYPES_FILE, codes)
     train_photos, train_warnings = _match_photos(source / catalog.IMAGE_TRAIN, train)
     test_photos, test_warnings = _match_photos(source / catalog.IMAGE_TEST, test)
     no_photos = [] if train_photos or test_photos else ["no photos: text only"]
@@ -210,29 +198,27 @@ def _inspect(source: Path) -> _Found:
         replaced="nothing",
     )
     photos = {catalog.IMAGE_TRAIN: train_photos, catalog.IMAGE_TEST: test_photos}
-    built_in = {str(code): catalog.label_name(code) for code in codes}
-    return _Found(tables, names or built_in, photos, report)
+    return _Found(files, names, photos, report)
 
 
-def _find_tables(source: Path) -> dict[str, Path]:
+def _find_files(source: Path) -> dict[str, Path]:
     """Canonical name → file, under either of its names."""
     if not source.is_dir():
-        what = "is a file, not a folder" if source.exists() else "does not exist"
-        hint = "name the folder that holds X_train.csv; unpack an archive first"
-        raise DataNotFoundError(f"{source} {what}.", hint=hint)
-    tables = {}
+        what = "is a file, not a folder; unpack it first" if source.exists() else "does not exist"
+        raise DataNotFoundError(f"{source} {what}.", hint="name the folder that holds X_train.csv")
+    files = {}
     for name, download_name in catalog.CHALLENGE_NAMES.items():
         found = [path for n in (name, download_name) if (path := source / n).is_file()]
         if not found:
             problem = f"{source} lacks {name} (or {download_name})."
             raise DataNotFoundError(problem, hint=_nearby(source))
         if len({io.sha256_file(path) for path in found}) > 1:
-            raise ContractError(
-                f"{source} holds both {name} and {download_name}, and they differ.",
-                hint="keep the one that belongs to this catalogue",
-            )
-        tables[name] = found[0]
-    return tables
+            problem = f"{source} holds both {name} and {download_name}, and they differ."
+            raise ContractError(problem, hint="keep the one that belongs to this catalogue")
+        files[name] = found[0]
+    if (names_file := source / catalog.PRODUCT_TYPES_FILE).exists():
+        files[catalog.PRODUCT_TYPES_FILE] = names_file
+    return files
 
 
 def _nearby(source: Path) -> str:
@@ -244,9 +230,11 @@ def _nearby(source: Path) -> str:
     return "name the folder that holds X_train.csv, Y_train.csv, X_test.csv and images/"
 
 
-def _read_names(path: Path) -> dict[str, str]:
-    """Code → name from ``product_types.json``; empty where there is none."""
-    names = io.read_json(path) if path.exists() else {}
+def _read_names(path: Path, codes: list[int]) -> dict[str, str]:
+    """Code → name from ``product_types.json``; where there is none, the built-in ones."""
+    if not path.exists():
+        return {str(code): catalog.label_name(code) for code in codes}
+    names = io.read_json(path)
     if not isinstance(names, dict) or not all(
         _CODE.fullmatch(code) and isinstance(name, str) for code, name in names.items()
     ):
@@ -257,7 +245,7 @@ def _read_names(path: Path) -> dict[str, str]:
     return names
 
 
-def _match_photos(folder: Path, products: "pd.DataFrame") -> tuple[dict[str, bool], list[str]]:
+def _match_photos(folder: Path, products: Any) -> tuple[dict[str, bool], list[str]]:
     """Photos in ``folder`` (name → whether it is a symlink), and what to warn of."""
     files, others = {}, 0
     for entry in list(os.scandir(folder)) if folder.is_dir() else ():

@@ -1,6 +1,7 @@
 """Words of the synthetic catalogue: pools per product type and per group of confusable types.
 
-Every brand, author and platform is invented. Braces are slots that ``sample.py`` fills.
+Every brand and platform is invented; the authors are classics. Braces are slots that
+``sample.py`` fills.
 """
 
 from dataclasses import dataclass
@@ -548,10 +549,10 @@ SLOTS: Final[dict[str, tuple[str, ...]]] = {
     "thing_m": _split("jardin | secret | chemin | silence | train | loup | voilier | peintre"),
     "place": _split("Valmont | Port-Brume | Sainte-Aubaine | Carvenne | l'île d'Orsa | Montclar | "
                     "Lutèce | la vallée d'Ys | Bellerive | Tormeil"),
-    "author": _split("Élise Marvaud | J. Tornier | Paul Kervadec | Anna Lindqvar | "
-                     "Marc-André Soulès | "
-                     "Hélène d'Ormoy | Viktor Asplen | C. Dufresnoy | Mathilde Roch | "
-                     "Iwan Petrel"),
+    "author": _split("Émile Zola | J. Verne | Victor Hugo | George Sand | "
+                     "Honoré de Balzac | Alexandre Dumas | Théophile Gautier | "
+                     "Guy de Maupassant | C. Perrault | Gérard de Nerval | "
+                     "Jean Racine"),
     "title": _split("Le secret de {place} | La {thing_f} oubliée | Au bord de la {thing_f} | "
                     "Les enfants de {place} | L'ombre et la {thing_f} | Une {thing_f} à {place} | "
                     "Le dernier {thing_m} | Histoire de {place} | Le {thing_m} et la {thing_f} | "

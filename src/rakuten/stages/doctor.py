@@ -144,44 +144,37 @@ def _python(_: Subject) -> Iterator[Check]:
 
 
 def _settings(subject: Subject) -> Iterator[Check]:
-    load_settings()
     path = subject.paths.root / ENV_FILE
     if git_files(subject.paths.root, ENV_FILE):
-        yield Check(
-            "settings",
-            "failed",
-            f"{path} is in git, and so are its secrets",
-            f"git rm --cached {ENV_FILE}, commit, and change every secret in it: history keeps it",
-        )
-    if not path.is_file():
-        yield Check("settings", "ok", f"the environment is usable; there is no {path}")
-        return
-    values, odd = _read_env(path)
-    taken = [name for name, value in values.items() if value and EXPORTED.fullmatch(name)]
-    yield Check("settings", "ok", f"{path} sets {len(taken)} variables: {', '.join(taken) or '–'}")
-    if odd:
-        hint = "write NAME='value': no blanks around =, single quotes around the value"
-        yield Check(
-            "settings", "warning", f"{path}: `source` reads {', '.join(odd)} differently", hint
-        )
-    unknown = [name for name in values if not EXPORTED.fullmatch(name)]
-    if unknown:
-        yield Check(
-            "settings",
-            "warning",
-            f"{path}: {', '.join(unknown)} will not be handed on: no name of this project",
-            ".env.example lists the names; export others in the shell",
-        )
-    for name in taken:
-        if subject.shell.get(name, values[name]) != values[name]:
-            state = "another value" if subject.shell[name] else "an empty value"
-            yield Check(
-                "settings",
-                "warning",
-                f"the shell exports {name} with {state} than {path}",
-                f"unset {name}   (what the shell has set wins; in programs other than `rakuten` "
-                "even when it is empty)",
-            )
+        hint = f"git rm --cached {ENV_FILE}, commit, and change its secrets: history keeps them"
+        yield Check("settings", "failed", f"{path} is in git, with its secrets", hint)
+    taken = []
+    if path.is_file():
+        values, odd = _read_env(path)
+        taken = [name for name, value in values.items() if value and EXPORTED.fullmatch(name)]
+        if odd:
+            detail = f"{path}: `source` reads {', '.join(odd)} differently or not at all"
+            hint = "write NAME='value': no blanks around =, single quotes around the value"
+            yield Check("settings", "warning", detail, hint)
+        unknown = [name for name in values if not EXPORTED.fullmatch(name)]
+        if unknown:
+            detail = f"{path}: {', '.join(unknown)} will not be handed on: no known name"
+            hint = ".env.example lists the names; export others in the shell"
+            yield Check("settings", "warning", detail, hint)
+        yield from _overridden(subject, {name: values[name] for name in taken})
+    load_settings()
+    source = f"{path} sets {', '.join(taken) or 'nothing'}" if path.is_file() else f"no {path}"
+    yield Check("settings", "ok", f"the environment is usable; {source}")
+
+
+def _overridden(subject: Subject, values: Mapping[str, str]) -> Iterator[Check]:
+    """What the shell has set wins, in other programs than `rakuten` even when it is empty."""
+    for name, value in values.items():
+        found = subject.shell.get(name, value)
+        if found != value:
+            winner = "the shell's wins" if found else "programs other than `rakuten` see it empty"
+            detail = f"the shell and {ENV_FILE} differ in {name}: {winner}"
+            yield Check("settings", "warning", detail, f"unset {name}, or correct {ENV_FILE}")
 
 
 def _read_env(path: Path) -> tuple[dict[str, str], list[str]]:

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import yaml
 
-from rakuten.errors import ConfigurationError, MissingExtraError
+from rakuten.errors import ConfigurationError, MissingExtraError, TrackingError
 from rakuten.io import read_json
 from rakuten.settings import ENV_FILE, ProjectPaths, Settings
 
@@ -127,10 +127,7 @@ def tracking_checks(subject: Subject) -> Iterator[Check]:
         hint = f"write MLFLOW_TRACKING_URI=http://{shown}"
         yield Check("tracking", "failed", f"{shown} does not say http:// or https://", hint)
     elif parts.scheme in ("http", "https"):
-        problem, experiment = _ask_server(uri, subject.settings.mlflow_experiment_name)
-        if problem:
-            yield Check("tracking", "failed", f"{shown} {problem[0]}", problem[1])
-            return
+        experiment = _ask_server(uri, subject.settings.mlflow_experiment_name)
         yield Check("tracking", "ok", f"{shown} answers")
     elif parts.scheme == "sqlite":
         path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
@@ -147,65 +144,68 @@ def tracking_checks(subject: Subject) -> Iterator[Check]:
         yield _artifact_check(subject, experiment, parts.hostname)
 
 
-def _ask_server(uri: str, experiment: str) -> tuple[tuple[str, str] | None, dict[str, Any] | None]:
-    """What is wrong with a tracking server and what to do; and the experiment, or the default."""
-    import requests
+def _ask_server(uri: str, experiment: str) -> dict[str, Any] | None:
+    """The experiment of a tracking server, or its default one, which shows the artifact root.
 
+    Raises:
+        TrackingError: it cannot be reached, refuses, or is not an MLflow server.
+    """
     api = "api/2.0/mlflow/experiments/"
-    asked = (
-        "health",
-        f"{api}get-by-name?experiment_name={quote(experiment, safe='')}",
-        f"{api}get?experiment_id=0",  # shows where this server lets new experiments put artifacts
-    )
-    for path in asked:
-        try:
-            answer = _get(f"{uri.rstrip('/')}/{path}")
-        except requests.Timeout:
-            return (f"did not answer in {ANSWER_SECONDS} s", "see whether it hangs: its log"), None
-        except requests.exceptions.SSLError as error:
-            hint = "name its authority: MLFLOW_TRACKING_SERVER_CERT_PATH=FILE.pem"
-            return (f"has a certificate that is not trusted: {error}", hint), None
-        except requests.RequestException as error:
-            refused = "refused" in str(error)
-            reason = "refuses connections" if refused else f"cannot be reached: {error}"
-            return (reason, "start it, or correct MLFLOW_TRACKING_URI; runs wait meanwhile"), None
-        problem = _refusal(answer.status_code, answer.text)
-        if problem:
-            return problem, None
+    by_name = f"{api}get-by-name?experiment_name={quote(experiment, safe='')}"
+    for path in ("health", by_name, f"{api}get?experiment_id=0"):
+        answer = _get(uri, path)
         if path == "health":
             continue  # hosted servers may have none; the next answer tells
         try:
             content = answer.json()
             if answer.ok:
-                return None, dict(content["experiment"])
+                return dict(content["experiment"])
             content["error_code"]
-        except (ValueError, KeyError, TypeError):
-            hint = "correct MLFLOW_TRACKING_URI (host, port, path)"
-            return (f"is not an MLflow server ({answer.status_code} at /{path})", hint), None
-    return None, None
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrackingError(
+                f"{_without_password(uri)} is not an MLflow server ({answer.status_code}).",
+                hint="correct MLFLOW_TRACKING_URI (host, port, path)",
+            ) from error
+    return None
 
 
-def _get(url: str) -> Any:
+def _get(uri: str, path: str) -> Any:
     import requests
 
-    environment = os.environ
+    environment, shown = os.environ, _without_password(uri)
     token = environment.get("MLFLOW_TRACKING_TOKEN")
     user = environment.get("MLFLOW_TRACKING_USERNAME")
     insecure = environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
-    return requests.get(
-        url,
-        headers={"Authorization": f"Bearer {token}"} if token and not user else {},
-        auth=(user, environment.get("MLFLOW_TRACKING_PASSWORD", "")) if user else None,
-        timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-        verify=not insecure and environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH", True),
-    )
+    try:
+        answer = requests.get(
+            f"{uri.rstrip('/')}/{path}",
+            headers={"Authorization": f"Bearer {token}"} if token and not user else {},
+            auth=(user, environment.get("MLFLOW_TRACKING_PASSWORD", "")) if user else None,
+            timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+            verify=not insecure and environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH", True),
+        )
+    except requests.Timeout as error:
+        hint = "see in its log whether it hangs; runs wait in .rakuten/pending meanwhile"
+        raise TrackingError(f"{shown} did not answer in time.", hint=hint) from error
+    except requests.exceptions.SSLError as error:
+        hint = "name its authority: MLFLOW_TRACKING_SERVER_CERT_PATH=FILE.pem"
+        raise TrackingError(f"The certificate of {shown} is not trusted.", hint=hint) from error
+    except requests.RequestException as error:
+        refused = "refuses connections" if "refused" in str(error) else "cannot be reached"
+        hint = "start it, or correct MLFLOW_TRACKING_URI; runs wait in .rakuten/pending meanwhile"
+        raise TrackingError(f"{shown} {refused}.", hint=hint) from error
+    refusal = _refusal(answer.status_code, answer.text)
+    if refusal:
+        raise TrackingError(f"{shown} {refusal[0]}.", hint=refusal[1])
+    return answer
 
 
 def _refusal(status: int, text: str) -> tuple[str, str] | None:
     if "Invalid Host header" in text:
         return "refuses this host name", "start the server with --allowed-hosts HOST:PORT"
     if status in (401, 403):
-        known = bool(os.environ.get("MLFLOW_TRACKING_USERNAME"))
+        names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_TOKEN")
+        known = any(os.environ.get(name) for name in names)
         reason = "refuses the credentials" if known else "asks for credentials"
         hint = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in .env"
         return f"{reason} ({status})", hint
@@ -218,7 +218,7 @@ def _read_database(path: Path, experiment: str) -> dict[str, Any] | None:
     """An experiment of an SQLite store, after a look at whether a run could be written."""
     reason = unwritable(path.parent)
     if reason:
-        raise ConfigurationError(
+        raise TrackingError(
             f"{path} cannot be written: {reason}.",
             hint="give this user write permission, or set MLFLOW_TRACKING_URI",
         )
@@ -233,12 +233,10 @@ def _read_database(path: Path, experiment: str) -> dict[str, Any] | None:
             connection.rollback()
     except sqlite3.DatabaseError as error:
         locked = "locked" in str(error)
-        raise ConfigurationError(
+        hint = "move it away: the next run makes a new one"
+        raise TrackingError(
             f"{path} cannot be used: {error}.",
-            hint="end the program that holds it (lsof shows it)"
-            if locked
-            else "move it away: "
-            "the next run makes a new one; or mlflow db upgrade, where it is of an older MLflow",
+            hint=f"end the program that holds it: lsof '{path}' names it" if locked else hint,
         ) from error
     return {"artifact_location": row[0], "lifecycle_stage": row[1]} if row else None
 
