@@ -67,6 +67,9 @@ def import_catalogue(
         StorageError: the file system refused, or another import is running.
     """
     origin, destination = source.resolve(), target.resolve()
+    if origin in destination.parents or destination in origin.parents:
+        problem = f"{origin} and {destination} lie one inside the other."
+        raise ContractError(problem, hint="move the catalogue to a folder of its own")
     with _locked(destination):
         replaced = _require_replaceable(origin, destination, replace)
         try:
@@ -125,9 +128,6 @@ def _require_replaceable(source: Path, target: Path, replace: bool) -> str:
             problem = f"{target} holds the synthetic sample; there is nothing to import."
             raise ContractError(problem, hint="name the folder that holds a catalogue of yours")
         return "nothing"
-    if source.is_relative_to(target) or target.is_relative_to(source):
-        problem = f"{source} and {target} lie one inside the other."
-        raise ContractError(problem, hint="move the catalogue to a folder of its own")
     if state == "catalogue" and not replace:
         problem = f"{target} holds a catalogue already; nothing was changed."
         raise ContractError(problem, hint="add --replace to put the new one in its place")

@@ -93,7 +93,7 @@ def _guarded(
     try:
         yield from check(subject)
     except RakutenError as error:
-        yield Check(name, "failed", error.message, error.hint or _AGAIN)
+        yield Check(name, "failed", error.message.rstrip("."), error.hint or _AGAIN)
     except Exception as error:
         log.debug("check %s failed", name, exc_info=True)
         yield Check(

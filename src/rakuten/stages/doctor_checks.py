@@ -279,22 +279,24 @@ def s3_checks(subject: Subject) -> Iterator[Check]:
     if not stores and not named:
         yield Check("s3", "skipped", "nothing points to S3")
         return
-    if not stores:
-        endpoint = subject.settings.mlflow_s3_endpoint_url
-        stores.append(Store(", ".join(sorted(named)), "", endpoint))
-    for store in stores:
+    unnamed = Store(", ".join(sorted(named)), "", subject.settings.mlflow_s3_endpoint_url)
+    for store in stores or [unnamed]:
         yield _ask_store(store)
+    if any(store.purpose.startswith("DVC") and not store.key for store in stores):
+        yield from _seen_by_dvc(subject.shell)
+
+
+def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
+    """What a `dvc push` of this shell, which reads no ``.env``, would stumble over."""
     keys = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE") if os.environ.get(name)]
-    if any(store.purpose.startswith("DVC") and not store.key for store in stores) and (
-        keys and not any(subject.shell.get(name) for name in keys)
-    ):
-        yield Check(
-            "s3",
-            "warning",
-            f"{keys[0]} is in {ENV_FILE}, which only `rakuten` reads; dvc push will not find it",
-            "in this shell: set -a; source .env; set +a   (and unset AWS_PROFILE and "
-            "AWS_DEFAULT_REGION where they are empty: boto3 takes them for names)",
-        )
+    if keys and not any(shell.get(name) for name in keys):
+        detail = f"{keys[0]} is in {ENV_FILE}, which `rakuten` reads and `dvc push` does not"
+        yield Check("s3", "warning", detail, f"in this shell: set -a; source {ENV_FILE}; set +a")
+    empty = [name for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION") if shell.get(name) == ""]
+    if empty:
+        detail = f"the shell exports {', '.join(empty)} empty; boto3 takes that for a name"
+        hint = f"unset {' '.join(empty)}, and take the empty lines out of {ENV_FILE}"
+        yield Check("s3", "warning", detail, hint)
 
 
 def _dvc_stores(root: Path) -> list[Store]:
@@ -343,14 +345,14 @@ def _no_instance_role() -> Iterator[None]:
 
 
 def _ask_store(store: Store) -> Check:
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore import exceptions as aws
 
     place = f"s3://{store.bucket}" if store.bucket else "S3"
     place += f" at {store.url or 'AWS'}"
     try:
         with _no_instance_role():
             found = _request(store)
-    except ClientError as error:
+    except aws.ClientError as error:
         answer = error.response.get("Error", {})
         code = str(answer.get("Code", ""))
         reason, hint = _S3_ANSWERS.get(
@@ -358,8 +360,8 @@ def _ask_store(store: Store) -> Check:
             (f"answers {code}: {answer.get('Message', '')}", "its log or documentation says more"),
         )
         return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint)
-    except (BotoCoreError, ValueError) as error:
-        away = isinstance(error, HTTPClientError)  # all that happens below HTTP
+    except (aws.BotoCoreError, ValueError) as error:
+        away = isinstance(error, aws.ConnectionError | aws.HTTPClientError)
         hint = "start it, or correct the endpoint" if away else "correct the AWS_* settings in .env"
         return Check("s3", "failed", f"{store.purpose}: {place}: {error}", hint)
     if found:

@@ -1,0 +1,204 @@
+"""Fusion calibrates each case for itself and never looks at what a product does not bring."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.typing import NDArray
+
+from rakuten.models.evaluate import calibration_error
+from rakuten.models.fusion import CASES, Fusion, cross_fitted_probabilities, fit_fusion
+
+CLASSES = 4
+Scores = dict[str, NDArray[np.float64]]
+Present = dict[str, NDArray[np.bool_]]
+
+
+def problem(rows: int = 600, seed: int = 0) -> tuple[Scores, Present, NDArray[np.int64]]:
+    """Scores of a good and of a weak branch; a fifth of the rows lacks each modality."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, CLASSES, rows)
+    truth = np.eye(CLASSES)[codes]
+    scores = {
+        "text": 1.5 * truth + rng.normal(scale=0.6, size=(rows, CLASSES)),
+        "image": 0.7 * truth + rng.normal(scale=0.7, size=(rows, CLASSES)),
+    }
+    present = {"text": rng.random(rows) > 0.2, "image": rng.random(rows) > 0.2}
+    return scores, present, codes
+
+
+def fit(scores: Scores, present: Present, codes: NDArray[np.int64]) -> Fusion:
+    return fit_fusion(scores, present, codes, classes=CLASSES, penalty=1.0)
+
+
+def accuracy(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    return float((probabilities.argmax(axis=1) == codes).mean())
+
+
+def test_the_gradient_matches_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Callable[..., Any], NDArray[np.float64]]] = []
+    minimize = scipy.optimize.minimize
+
+    def spy(objective: Callable[..., Any], start: NDArray[np.float64], **options: Any) -> Any:
+        seen.append((objective, start))
+        return minimize(objective, start, **options)
+
+    monkeypatch.setattr("scipy.optimize.minimize", spy)
+    fit(*problem(60))
+    assert len(seen) == len(CASES)
+    rng = np.random.default_rng(3)
+    for objective, start in seen:
+        theta = start + rng.normal(scale=0.5, size=len(start))
+        gradient = objective(theta)[1]
+        numeric = scipy.optimize.approx_fprime(theta, lambda t, f=objective: f(t)[0], 1e-6)
+        assert np.allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
+        assert np.abs(gradient).max() > 0.1
+
+
+def test_fitting_reaches_a_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    minimize = scipy.optimize.minimize
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        results.append(minimize(*arguments, **options))
+        return results[-1]
+
+    monkeypatch.setattr("scipy.optimize.minimize", spy)
+    fit(*problem())
+    assert all(result.success for result in results)
+
+
+def test_probabilities_of_every_case_sum_to_one() -> None:
+    scores, present, codes = problem()
+    fusion = fit(scores, present, codes)
+    probabilities = fusion.probabilities(scores, present)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    assert (probabilities > 0).all()
+    kinds = {(bool(t), bool(i)) for t, i in zip(present["text"], present["image"], strict=True)}
+    assert len(kinds) == 4, "the problem must hold every case"
+
+
+def test_extreme_scores_give_finite_probabilities() -> None:
+    fusion = fit(*problem())
+    scores = {"text": np.eye(CLASSES) * 1e6, "image": -np.eye(CLASSES) * 1e6}
+    both = dict.fromkeys(scores, np.ones(CLASSES, dtype=bool))
+    probabilities = fusion.probabilities(scores, both)
+    assert np.isfinite(probabilities).all()
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def test_a_product_that_brings_nothing_gets_the_priors() -> None:
+    scores, present, codes = problem()
+    fusion = fit(scores, present, codes)
+    nothing = {name: np.zeros(3, dtype=bool) for name in present}
+    found = fusion.probabilities({name: values[:3] for name, values in scores.items()}, nothing)
+    assert np.allclose(found, fusion.priors)
+    counts = np.bincount(codes, minlength=CLASSES) + 1
+    assert np.allclose(fusion.priors, counts / counts.sum())
+
+
+@pytest.mark.parametrize("value", [0.0, 1e9, -1e9, np.nan, np.inf], ids=repr)
+def test_scores_of_what_is_absent_are_never_used(value: float) -> None:
+    scores, present, codes = problem()
+    expected = fit(scores, present, codes)
+    spoilt = {name: values.copy() for name, values in scores.items()}
+    for name, values in spoilt.items():
+        values[~present[name]] = value
+    found = fit(spoilt, present, codes)
+    for name, array in expected.get_arrays().items():
+        assert np.array_equal(found.get_arrays()[name], array), name
+    assert np.array_equal(
+        found.probabilities(spoilt, present), expected.probabilities(scores, present)
+    )
+
+
+def test_a_product_with_one_modality_is_answered_by_that_case() -> None:
+    scores, present, codes = problem()
+    fusion = fit(scores, present, codes)
+    only_text = {"text": np.ones(len(codes), bool), "image": np.zeros(len(codes), bool)}
+    expected = fusion.cases["text",].probabilities([scores["text"]])
+    assert np.array_equal(fusion.probabilities(scores, only_text), expected)
+
+
+def test_both_branches_together_beat_each_alone() -> None:
+    fusion = fit(*problem())
+    scores, _, codes = problem(2000, seed=9)
+    yes, no = np.ones(2000, dtype=bool), np.zeros(2000, dtype=bool)
+    text = accuracy(fusion.probabilities(scores, {"text": yes, "image": no}), codes)
+    image = accuracy(fusion.probabilities(scores, {"text": no, "image": yes}), codes)
+    both = accuracy(fusion.probabilities(scores, {"text": yes, "image": yes}), codes)
+    assert both > text > image > 0.4
+
+
+def test_a_useless_branch_does_not_spoil_a_good_one() -> None:
+    scores, _, codes = problem(1500)
+    scores["image"] = np.random.default_rng(1).normal(size=scores["image"].shape)
+    yes = np.ones(len(codes), dtype=bool)
+    fusion = fit(scores, {"text": yes, "image": yes}, codes)
+    both = accuracy(fusion.probabilities(scores, {"text": yes, "image": yes}), codes)
+    text = accuracy(fusion.probabilities(scores, {"text": yes, "image": ~yes}), codes)
+    assert both > text - 0.01
+
+
+def test_probabilities_are_calibrated_on_unseen_rows() -> None:
+    fusion = fit(*problem(2000))
+    scores, present, codes = problem(3000, seed=8)
+    probabilities = fusion.probabilities(scores, present)
+    correct = probabilities.argmax(axis=1) == codes
+    assert calibration_error(probabilities.max(axis=1), correct) < 0.04
+
+
+def test_wrong_labels_become_noise_instead_of_flat_answers() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, CLASSES, 2000)
+    scores = {"text": 4 * np.eye(CLASSES)[codes] + rng.normal(scale=0.3, size=(2000, CLASSES))}
+    wrong = rng.random(2000) < 0.1
+    codes[wrong] = rng.integers(0, CLASSES, int(wrong.sum()))
+    fusion = fit(scores, {"text": np.ones(2000, dtype=bool)}, codes)
+    assert float(fusion.cases["text",].noise[0]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_branch_that_was_not_trained_has_no_case() -> None:
+    scores, present, codes = problem()
+    fusion = fit({"text": scores["text"]}, present, codes)
+    assert fusion.trained == {"text"}
+    assert set(fusion.cases) == {("text",)}
+    probabilities = fusion.probabilities({"text": scores["text"]}, present)
+    assert np.allclose(probabilities[~present["text"]], fusion.priors)
+    with_text = fusion.cases["text",].probabilities([scores["text"][present["text"]]])
+    assert np.array_equal(probabilities[present["text"]], with_text)
+
+
+def test_it_answers_alike_before_and_after_saving() -> None:
+    scores, present, codes = problem()
+    fusion = fit(scores, present, codes)
+    restored = Fusion.from_arrays(fusion.get_arrays())
+    assert set(restored.cases) == set(fusion.cases)
+    assert np.array_equal(
+        restored.probabilities(scores, present), fusion.probabilities(scores, present)
+    )
+
+
+def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
+    scores, present, codes = problem(400)
+    folds = np.arange(400) % 4
+    fitting: dict[str, Any] = {"classes": CLASSES, "penalty": 1.0}
+    found = cross_fitted_probabilities(scores, present, codes, folds, **fitting)
+    changed = codes.copy()
+    changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES
+    again = cross_fitted_probabilities(scores, present, changed, folds, **fitting)
+    assert np.array_equal(found[folds == 0], again[folds == 0])
+    assert not np.array_equal(found[folds == 1], again[folds == 1])
+    assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_a_case_without_a_row_still_answers() -> None:
+    scores, present, codes = problem()
+    never_both = {"text": present["text"], "image": ~present["text"]}
+    fusion = fit(scores, never_both, codes)
+    yes = np.ones(len(codes), dtype=bool)
+    probabilities = fusion.probabilities(scores, {"text": yes, "image": yes})
+    assert np.isfinite(probabilities).all()
+    assert np.allclose(probabilities.sum(axis=1), 1)

@@ -1,0 +1,151 @@
+"""The image branch learns, repeats, and scores each row by labels of other folds alone."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from rakuten.data.split import stratified_folds
+from rakuten.models.image_branch import ImageBranch, fit_image_branch
+from rakuten.params import ImageBranchParams
+
+CLASSES = 3
+PARAMS = ImageBranchParams(components=16, landmarks=120)
+Vectors = NDArray[np.float32]
+
+
+def photos(rows: int, *, informative: bool, seed: int = 0) -> tuple[Vectors, NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, CLASSES, rows)
+    vectors = rng.normal(size=(rows, 40))
+    if informative:
+        vectors[:, :CLASSES] += 4 * np.eye(CLASSES)[codes]
+    return vectors.astype(np.float32), codes
+
+
+def fit(
+    vectors: Vectors,
+    codes: NDArray[np.int64],
+    *,
+    rows: NDArray[np.int64] | None = None,
+    params: ImageBranchParams = PARAMS,
+    seed: int = 42,
+) -> tuple[ImageBranch, NDArray[np.float64]]:
+    chosen = np.arange(len(vectors)) if rows is None else rows
+    folds = stratified_folds(codes, folds=3, seed=1)
+    return fit_image_branch(
+        vectors, chosen, codes, folds, classes=CLASSES, params=params, seed=seed
+    )
+
+
+def accuracy(scores: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    return float((scores.argmax(axis=1) == codes).mean())
+
+
+def test_it_learns_what_tells_types_apart() -> None:
+    branch, out_of_fold = fit(*photos(400, informative=True))
+    unseen, truth = photos(200, informative=True, seed=5)
+    assert accuracy(out_of_fold, photos(400, informative=True)[1]) > 0.9
+    assert accuracy(branch.scores(unseen), truth) > 0.9
+
+
+def test_out_of_fold_scores_have_not_seen_their_own_label() -> None:
+    vectors, codes = photos(400, informative=False)
+    params = ImageBranchParams(components=40, landmarks=400, gamma=8.0, ridge=0.001)
+    branch, out_of_fold = fit(vectors, codes, params=params)
+    assert accuracy(branch.scores(vectors), codes) > 0.95
+    # Four standard deviations of guessing among three types.
+    assert abs(accuracy(out_of_fold, codes) - 1 / 3) < 4 * np.sqrt(2 / 9 / 400)
+
+
+def test_out_of_fold_scores_are_those_of_a_model_trained_without_the_fold() -> None:
+    vectors, codes = photos(300, informative=True)
+    folds = stratified_folds(codes, folds=3, seed=1)
+    params = ImageBranchParams(components=8, landmarks=50)
+    branch, out_of_fold = fit(vectors, codes, params=params)
+    # Projection and landmarks see no labels, so the folds share them; the ridge solution
+    # in the kernel's own coordinates is rebuilt here from the other folds alone.
+    kernel = branch.kernel(vectors)
+    among = np.exp(-_squared(branch.landmarks) / branch.width[0])
+    targets = np.where(codes[:, None] == np.arange(CLASSES), 1.0, -1.0)
+    for fold in range(3):
+        others = folds != fold
+        gram = kernel[others].T @ kernel[others] + params.ridge * among
+        weights = np.linalg.solve(gram, kernel[others].T @ targets[others])
+        expected = kernel[folds == fold] @ weights
+        assert np.allclose(out_of_fold[folds == fold], expected, atol=2e-3)
+
+
+def _squared(points: Vectors) -> NDArray[np.float64]:
+    wide = points.astype(np.float64)
+    return np.asarray(((wide[:, None] - wide[None]) ** 2).sum(axis=2))
+
+
+def test_only_the_chosen_rows_are_looked_at() -> None:
+    vectors, codes = photos(200, informative=True)
+    rows = np.arange(0, 200, 2)
+    branch, scores = fit(vectors, codes[rows], rows=rows)
+    spoilt = vectors.copy()
+    spoilt[1::2] = np.nan
+    other, other_scores = fit(spoilt, codes[rows], rows=rows)
+    assert np.array_equal(scores, other_scores)
+    assert np.array_equal(branch.weights, other.weights)
+
+
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads() -> None:
+    vectors, codes = photos(300, informative=True)
+    results = []
+    for threads in (1, 1, 2):
+        # Training holds BLAS to one thread (rakuten.models.train_model).
+        with threadpool_limits(limits=threads, user_api="openmp"), threadpool_limits(1, "blas"):
+            results.append(fit(vectors, codes))
+    for branch, scores in results[1:]:
+        assert np.array_equal(scores, results[0][1])
+        for name, array in branch.get_arrays().items():
+            assert np.array_equal(array, results[0][0].get_arrays()[name]), name
+
+
+def test_another_seed_chooses_other_landmarks() -> None:
+    vectors, codes = photos(300, informative=True)
+    first, _ = fit(vectors, codes, seed=1)
+    second, _ = fit(vectors, codes, seed=2)
+    assert not np.array_equal(first.landmarks, second.landmarks)
+
+
+def test_it_answers_alike_before_and_after_saving() -> None:
+    vectors, codes = photos(150, informative=True)
+    branch, _ = fit(vectors, codes)
+    restored = ImageBranch.from_arrays(branch.get_arrays())
+    assert np.array_equal(restored.scores(vectors), branch.scores(vectors))
+
+
+def test_a_photo_scores_alike_in_any_batch() -> None:
+    vectors, codes = photos(150, informative=True)
+    branch, _ = fit(vectors, codes)
+    alone = np.concatenate([branch.scores(vectors[n : n + 1]) for n in range(len(vectors))])
+    assert np.allclose(alone, branch.scores(vectors), rtol=0, atol=1e-6)
+
+
+def test_a_photo_is_most_similar_to_itself() -> None:
+    vectors, codes = photos(60, informative=True)
+    branch, _ = fit(vectors, codes)
+    kernel = branch.kernel(vectors)
+    assert kernel.shape == (60, 60)
+    assert (kernel.argmax(axis=1) == np.arange(60)).all()
+    assert kernel.min() >= 0
+    assert kernel.max() <= 1
+
+
+@pytest.mark.parametrize("rows", [3, 12, 60])
+def test_fewer_rows_than_landmarks_and_components_are_accepted(rows: int) -> None:
+    vectors, _ = photos(rows, informative=True)
+    branch, scores = fit(vectors, np.arange(rows) % CLASSES)
+    assert np.isfinite(scores).all()
+    assert np.isfinite(branch.scores(vectors)).all()
+
+
+def test_photos_that_are_all_alike_are_accepted() -> None:
+    vectors = np.ones((30, 40), dtype=np.float32)
+    branch, scores = fit(vectors, np.arange(30) % CLASSES)
+    assert np.isfinite(scores).all()
+    assert np.isfinite(branch.scores(vectors)).all()

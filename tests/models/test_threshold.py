@@ -1,0 +1,100 @@
+"""The threshold is the lowest whose precision is sure enough; without one, people review all."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from rakuten.models.threshold import Threshold, choose_threshold, precision_lower_bound
+from rakuten.params import DecisionParams
+
+PARAMS = DecisionParams(target_precision=0.9, confidence=0.95)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_the_lower_bound_is_clopper_and_pearsons(confidence: float) -> None:
+    count = np.repeat(np.arange(1, 60), 60)
+    right = np.tile(np.arange(60), 59)
+    right, count = right[right <= count], count[right <= count]
+    found = precision_lower_bound(right, count, confidence)
+    expected = np.nan_to_num(beta.ppf(1 - confidence, right, count - right + 1), nan=0.0)
+    assert np.allclose(found, expected, atol=1e-10)
+    assert (found <= right / count).all()
+
+
+def test_the_lower_bound_of_a_textbook_case() -> None:
+    # All right in n: the bound solves p**n = 1 - confidence.
+    found = precision_lower_bound(np.array([59]), np.array([59]), 0.95)
+    assert found[0] == pytest.approx(0.05 ** (1 / 59))
+
+
+def test_the_lowest_sure_threshold_is_chosen() -> None:
+    confidence = np.linspace(1, 0, 400, endpoint=False)
+    correct = np.arange(400) < 200
+    found = choose_threshold(confidence, correct, PARAMS)
+    assert found.confidence is not None
+    assert found.precision is not None
+    automatic = confidence >= found.confidence
+    right, count = int(correct[automatic].sum()), int(automatic.sum())
+    assert found.coverage == count / 400
+    assert found.precision == right / count
+    assert beta.ppf(0.05, right, count - right + 1) >= 0.9
+    # One more answer, which is wrong, would not be sure enough any more.
+    assert beta.ppf(0.05, right, count - right + 2) < 0.9
+    assert count > 200
+
+
+def test_a_low_stretch_before_a_high_one_does_not_end_the_search() -> None:
+    confidence = np.linspace(1, 0, 500, endpoint=False)
+    correct = np.ones(500, dtype=bool)
+    correct[:3] = False
+    found = choose_threshold(confidence, correct, PARAMS)
+    assert found.coverage == 1.0
+
+
+def test_a_target_out_of_reach_leaves_everything_to_review() -> None:
+    confidence = np.linspace(0.5, 1, 300)
+    correct = np.arange(300) % 2 == 0
+    found = choose_threshold(confidence, correct, PARAMS)
+    assert found == Threshold(None, 0.0, None)
+    assert not found.is_automatic(np.array([0.0, 0.999, 1.0])).any()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20])
+def test_too_few_rows_are_never_sure_enough(rows: int) -> None:
+    found = choose_threshold(np.full(rows, 0.99), np.ones(rows, dtype=bool), PARAMS)
+    assert found.confidence is None
+
+
+def test_rows_of_equal_confidence_are_taken_together() -> None:
+    # 100 right answers, then 100 of one confidence that are half wrong: all of them or none.
+    confidence = np.array([0.9] * 100 + [0.8] * 100)
+    correct = np.array([True] * 150 + [False] * 50)
+    found = choose_threshold(confidence, correct, PARAMS)
+    assert found.confidence == 0.9
+    assert found.coverage == 0.5
+    shuffled = np.random.default_rng(0).permutation(200)
+    assert choose_threshold(confidence[shuffled], correct[shuffled], PARAMS) == found
+
+
+def test_all_rows_of_equal_confidence_can_pass_together() -> None:
+    found = choose_threshold(np.full(100, 0.7), np.ones(100, dtype=bool), PARAMS)
+    assert found == Threshold(0.7, 1.0, 1.0)
+
+
+def test_an_answer_at_the_threshold_is_automatic() -> None:
+    automatic = Threshold(0.8, 0.5, 0.99).is_automatic(np.array([0.79999, 0.8, 0.9]))
+    assert automatic.tolist() == [False, True, True]
+
+
+def test_a_stricter_target_never_covers_more() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.random(3000)
+    correct = rng.random(3000) < confidence
+    covered = [
+        choose_threshold(
+            confidence, correct, DecisionParams(target_precision=target, confidence=0.95)
+        ).coverage
+        for target in (0.6, 0.7, 0.8, 0.9, 0.97)
+    ]
+    assert covered == sorted(covered, reverse=True)
+    assert covered[0] > 0.5
