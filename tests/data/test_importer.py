@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from rakuten import catalog, io
-from rakuten.data.importer import import_catalogue, raw_state
+from rakuten.data.importer import import_catalogue
+from rakuten.data.raw_folder import raw_state
 from rakuten.errors import ContractError, DataNotFoundError, StorageError
 
 TYPES = (10, 2583, 9999)

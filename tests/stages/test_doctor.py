@@ -275,6 +275,12 @@ def test_hint_on_nested_photos_repairs_them(paths: ProjectPaths) -> None:
     assert examine(paths)["photos"][0].state == "ok"
 
 
+def test_catalogue_that_lacks_a_photo_is_as_it_should_be(paths: ProjectPaths) -> None:
+    (paths.raw / "notes.png").touch()
+    min(paths.raw.glob("images/image_train/*")).unlink()
+    assert examine(paths)["photos"][0].state == "ok"
+
+
 def test_empty_photo_folder_is_a_warning(paths: ProjectPaths) -> None:
     rename_photos(lambda path: f"../../{path.name}")(paths.raw / "images" / "image_train")
     for path in paths.raw.glob("image_*"):

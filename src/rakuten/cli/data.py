@@ -24,7 +24,7 @@ def sample(
     A sample is replaced freely; a catalogue of yours is never overwritten.
     """
     from rakuten.cli import render
-    from rakuten.data.importer import place_sample
+    from rakuten.data.raw_folder import place_sample
 
     target = out or project(context).paths.raw
     with render.progress_bar("drawing photos") as progress:

@@ -1,29 +1,21 @@
 """Bring a catalogue into data/raw: check it, build it aside, put it in place in one step."""
 
 import dataclasses
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final
 
 from rakuten import catalog, io
 from rakuten.data import schema
+from rakuten.data.raw_folder import contents, locked, raw_state, staged, unreadable
 from rakuten.data.sample import MARKER
-from rakuten.errors import ContractError, DataNotFoundError, StorageError
+from rakuten.errors import ContractError, DataNotFoundError
 from rakuten.logs import Progress
 
-RawState = Literal["absent", "empty", "sample", "catalogue"]
-
-_GIT_FILES: Final = (".gitkeep", ".gitignore")
 _TABLES: Final = {*catalog.CHALLENGE_NAMES, *catalog.CHALLENGE_NAMES.values()}
-_SAMPLE: Final = {MARKER, catalog.PRODUCT_TYPES_FILE, catalog.Y_TEST, "images"} | (
-    catalog.CHALLENGE_NAMES.keys()
-)
 _CODE: Final = re.compile(r"\d{1,18}")
 _PHOTO: Final = re.compile(r"image_.+_product_.+\.jpg")
 
@@ -70,54 +62,21 @@ def import_catalogue(
     if origin in destination.parents or destination in origin.parents:
         problem = f"{origin} and {destination} lie one inside the other."
         raise ContractError(problem, hint="move the catalogue to a folder of its own")
-    with _locked(destination):
+    with locked(destination):
         replaced = _require_replaceable(origin, destination, replace)
         try:
             found = _inspect(origin)
         except OSError as error:
-            raise _unreadable(error, origin) from error
-        with _staged(destination) as staged:
-            how = _bring_photos(origin, found.photos, staged, progress)
-            io.write_json(staged / catalog.PRODUCT_TYPES_FILE, found.names)
+            raise unreadable(error, origin) from error
+        with staged(destination) as folder:
+            how = _bring_photos(origin, found.photos, folder, progress)
+            io.write_json(folder / catalog.PRODUCT_TYPES_FILE, found.names)
             for name, path in found.files.items():
                 # Never a link: an edit of the source must not reach raw data.
-                shutil.copyfile(path, staged / name)
+                shutil.copyfile(path, folder / name)
             if origin == destination:
-                _keep_rest(destination, staged)
+                _keep_rest(destination, folder)
     return dataclasses.replace(found.report, target=target, how=how, replaced=replaced)
-
-
-def raw_state(target: Path) -> RawState:
-    """Say what ``target`` holds; a sample with files of the user's in it is a catalogue."""
-    if not target.exists():
-        return "absent"
-    try:
-        if all(path.name in _GIT_FILES for path in _contents(target)):
-            return "empty"
-        names = {name for name in os.listdir(target) if not name.startswith(".")}
-        digest = io.read_json(target / MARKER)["x_train_sha256"]
-        whole = digest == io.sha256_file(target / catalog.X_TRAIN) and names <= _SAMPLE
-    except (ContractError, FileNotFoundError, LookupError, TypeError):
-        return "catalogue"
-    except OSError as error:
-        raise _unreadable(error, target) from error
-    return "sample" if whole else "catalogue"
-
-
-def _contents(folder: Path) -> Iterator[Path]:
-    """Files and symlinks below ``folder``."""
-    for base, folders, files in os.walk(folder, onerror=_fail):
-        yield from (Path(base, name) for name in files)
-        yield from (path for name in folders if (path := Path(base, name)).is_symlink())
-
-
-def _fail(error: OSError) -> NoReturn:
-    # os.walk passes over what it cannot read, which would then count as not there.
-    raise error
-
-
-def _unreadable(error: OSError, path: Path) -> StorageError:
-    return StorageError(f"Cannot read {error.filename or path}: {error.strerror or error}.")
 
 
 def _require_replaceable(source: Path, target: Path, replace: bool) -> str:
@@ -132,41 +91,6 @@ def _require_replaceable(source: Path, target: Path, replace: bool) -> str:
         problem = f"{target} holds a catalogue already; nothing was changed."
         raise ContractError(problem, hint="add --replace to put the new one in its place")
     return state if state in ("sample", "catalogue") else "nothing"
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold the only import into ``target``; first undo a swap that was killed half-way."""
-    lock = target.with_name(f".{target.name}.lock")
-    with ExitStack() as stack:
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            handle = stack.enter_context(lock.open("a"))
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            io.recover_directory(target)
-        except BlockingIOError as error:
-            problem = f"Another import is running into {target}; wait until it has ended."
-            raise StorageError(problem) from error
-        except OSError as error:
-            raise io.storage_error(error, target) from error
-        yield
-
-
-@contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """Yield a folder to fill that takes the place of ``target`` when the block succeeds."""
-    staged = target.with_name(f".{target.name}.staged")
-    try:
-        shutil.rmtree(staged, ignore_errors=True)
-        yield staged
-        for name in _GIT_FILES:
-            if (target / name).is_file() and not (staged / name).exists():
-                shutil.copyfile(target / name, staged / name)
-        io.swap_directory(staged, target)
-    except OSError as error:
-        raise io.storage_error(error, target) from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _inspect(source: Path) -> _Found:
@@ -281,7 +205,7 @@ def _bring_photos(
                 )
             except OSError as error:
                 if not os.access(photo, os.R_OK):
-                    raise _unreadable(error, photo) from error
+                    raise unreadable(error, photo) from error
                 raise
             how[way] += 1
             done = how["link"] + how["copy"]
@@ -292,7 +216,7 @@ def _bring_photos(
 
 def _keep_rest(target: Path, staged: Path) -> None:
     """Keep the files of ``target`` that belong to no catalogue."""
-    for path in _contents(target):
+    for path in contents(target):
         name = path.relative_to(target)
         dropped = str(name) in _TABLES | {MARKER} or (staged / name).exists()
         if not dropped and path.is_file():

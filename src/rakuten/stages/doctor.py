@@ -76,7 +76,10 @@ def run_doctor(
         "disk": _disk,
     }
     found = [result for name, check in checks.items() for result in _guarded(name, check, subject)]
-    return [replace(c, detail=_redacted(c.detail), hint=_redacted(c.hint)) for c in found]
+    return [
+        replace(check, detail=_redacted(" ".join(check.detail.split())), hint=_redacted(check.hint))
+        for check in found
+    ]
 
 
 def usable_settings() -> Settings:
@@ -209,7 +212,7 @@ def _params(subject: Subject) -> Iterator[Check]:
 
 def _data(subject: Subject) -> Iterator[Check]:
     from rakuten.data import schema
-    from rakuten.data.importer import raw_state
+    from rakuten.data.raw_folder import raw_state
     from rakuten.stages.ingest import require_catalogue
     from rakuten.stages.train import read_names
 
@@ -249,7 +252,9 @@ def _photos(subject: Subject, *, table: str, place: str) -> Iterator[Check]:
     wanted = {catalog.image_name(image, product) for image, product in pairs}
     found = len(wanted.intersection(os.listdir(folder))) if folder.is_dir() else 0
     detail = f"{found} of {len(wanted)} photos of {table} are in {folder}"
-    guess = _stray_photos(subject.paths.raw, folder, wanted) if found < len(wanted) else None
+    guess = None
+    if found < len(wanted):
+        guess = _stray_photos(subject.paths.raw, folder, wanted, some_found=found > 0)
     if guess:
         yield Check(name, "warning" if found else "failed", f"{detail}; {guess[0]}", guess[1])
     elif not folder.is_dir():
@@ -263,7 +268,9 @@ def _photos(subject: Subject, *, table: str, place: str) -> Iterator[Check]:
         yield Check(name, "ok", detail)
 
 
-def _stray_photos(raw: Path, folder: Path, wanted: set[str]) -> tuple[str, str] | None:
+def _stray_photos(
+    raw: Path, folder: Path, wanted: set[str], *, some_found: bool
+) -> tuple[str, str] | None:
     """Guess where photos that are not in their folder are, or how they are named instead."""
     stems = {Path(name).stem for name in wanted}
     guesses: list[tuple[int, str, str]] = []
@@ -292,7 +299,9 @@ def _stray_photos(raw: Path, folder: Path, wanted: set[str]) -> tuple[str, str] 
         if packed:
             hint = f"unpack it and bring it in: rakuten data import FOLDER   (photos in {folder})"
             guesses.append((0, f"{here / packed[0]} may hold them", hint))
-    return max(guesses)[1:] if guesses else None
+    # Where some were found, other pictures beside them explain nothing.
+    likely = [guess for guess in guesses if guess[0] > 2 or not some_found]
+    return max(likely)[1:] if likely else None
 
 
 def _model(subject: Subject) -> Iterator[Check]:

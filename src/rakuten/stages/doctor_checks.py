@@ -145,7 +145,7 @@ def tracking_checks(subject: Subject) -> Iterator[Check]:
 
 
 def _ask_server(uri: str, experiment: str) -> dict[str, Any] | None:
-    """The experiment of a tracking server, or its default one, which shows the artifact root.
+    """The experiment of a tracking server, or where its default one keeps artifacts.
 
     Raises:
         TrackingError: it cannot be reached, refuses, or is not an MLflow server.
@@ -158,8 +158,10 @@ def _ask_server(uri: str, experiment: str) -> dict[str, Any] | None:
             continue  # hosted servers may have none; the next answer tells
         try:
             content = answer.json()
-            if answer.ok:
+            if answer.ok and path == by_name:
                 return dict(content["experiment"])
+            if answer.ok:
+                return {"artifact_location": content["experiment"]["artifact_location"]}
             content["error_code"]
         except (ValueError, KeyError, TypeError) as error:
             raise TrackingError(
@@ -457,9 +459,10 @@ def _in_git(root: Path, stages: Mapping[str, Any]) -> Iterator[Check]:
         shown = " ".join(sorted(tracked))
         detail = f"in git, but DVC's (output is already tracked by SCM): {shown}"
         yield Check("dvc", "failed", detail, f"git rm -r --cached {shown}")
-    if "secret_access_key" in (root / ".dvc" / "config").read_text(encoding="utf-8"):
+    shared = root / ".dvc" / "config"
+    if shared.is_file() and "secret_access_key" in shared.read_text(encoding="utf-8"):
         hint = "dvc remote modify --unset NAME secret_access_key, then with --local; change the key"
-        yield Check("dvc", "failed", ".dvc/config, which is in git, holds a secret key", hint)
+        yield Check("dvc", "failed", f"{shared}, which belongs in git, holds a secret key", hint)
 
 
 def _cached(entries: list[Any]) -> Iterator[str]:
