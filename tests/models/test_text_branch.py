@@ -66,7 +66,7 @@ def test_a_fold_does_not_depend_on_its_own_labels() -> None:
         _, scores = fit_text_branch(
             documents, labels, folds, classes=CLASSES, params=PARAMS, threads=1
         )
-        return scores[folds == 0]
+        return np.asarray(scores[folds == 0])
 
     changed = codes.copy()
     changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES

@@ -45,6 +45,7 @@ _S3_ANSWERS: Final = {
     "PermanentRedirect": ("has the bucket in another region", "set AWS_DEFAULT_REGION to it"),
     "RequestTimeTooSkewed": ("has another time than this machine", "set this machine's clock"),
 }
+_SOURCE: Final = f"in this shell: set -a; source {ENV_FILE}; set +a"
 _S3_ALIASES: Final = {
     "404": "NoSuchBucket",
     "403": "AccessDenied",
@@ -293,7 +294,7 @@ def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
     keys = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE") if os.environ.get(name)]
     if keys and not any(shell.get(name) for name in keys):
         detail = f"{keys[0]} is in {ENV_FILE}, which `rakuten` reads and `dvc push` does not"
-        yield Check("s3", "warning", detail, f"in this shell: set -a; source {ENV_FILE}; set +a")
+        yield Check("s3", "warning", detail, f"rakuten exec dvc push, or {_SOURCE}")
     empty = [name for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION") if shell.get(name) == ""]
     if empty:
         detail = f"the shell exports {', '.join(empty)} empty; boto3 takes that for a name"
@@ -372,8 +373,8 @@ def _ask_store(store: Store) -> Check:
         "s3",
         "failed" if store.bucket else "warning",
         f"{store.purpose}: no S3 credentials are found (an instance's role is not looked for)",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env; only `rakuten` reads .env, "
-        "for others: set -a; source .env; set +a",
+        f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in {ENV_FILE}; only `rakuten` reads it, "
+        f"for others: rakuten exec PROGRAM, or {_SOURCE}",
     )
 
 

@@ -1,0 +1,381 @@
+"""The one inference path: the same answer however a product reaches it, and an answer for any."""
+
+import dataclasses
+import io
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from rakuten import catalog
+from rakuten.data import schema
+from rakuten.imaging import decode_image, read_image
+from rakuten.models.evaluate import overall_scores
+from rakuten.models.model_directory import write_model
+from rakuten.models.packaging import golden_products, model_arrays, model_manifest
+from rakuten.models.predict_model import (
+    PREDICTION_COLUMNS,
+    challenge_frame,
+    predict_table,
+    prediction_frame,
+    table_products,
+)
+from rakuten.models.predictor import Predictor, Product, check_golden
+from rakuten.models.threshold import Threshold
+from rakuten.params import Params
+from rakuten.settings import ProjectPaths
+from rakuten.stages.train import TrainOutcome
+
+Project = tuple[ProjectPaths, TrainOutcome]
+
+SAME_BATCH = 1e-6
+OTHER_BATCH = 1e-5
+INVARIANCE = 0.95
+"""Share of test rows whose class a meaningless change of the text must leave alone."""
+
+
+@pytest.fixture(scope="module")
+def predictor(trained_project: Project) -> Predictor:
+    return Predictor.load(trained_project[0].model, threads=2)
+
+
+@pytest.fixture(scope="module")
+def products(trained_project: Project) -> list[Product]:
+    """The rows of X_test.csv, photos as paths."""
+    paths, _ = trained_project
+    table = schema.read_products(paths.raw / catalog.X_TEST)
+    return list(table_products(table, paths.test_images))
+
+
+@pytest.fixture(scope="module")
+def expected(predictor: Predictor, products: list[Product]) -> NDArray[np.float64]:
+    return predictor.predict_proba(products)
+
+
+def usable(product: Product) -> bool:
+    try:
+        assert isinstance(product.image, Path)
+        decode_image(read_image(product.image), 8)
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def with_photo(products: list[Product]) -> Product:
+    return next(p for p in products if usable(p) and p.designation)
+
+
+def unchanged(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Share of rows whose class stayed the same."""
+    return float((before.argmax(axis=1) == after.argmax(axis=1)).mean())
+
+
+# --- parity --------------------------------------------------------------------------------
+
+
+def test_probabilities_are_a_distribution_over_the_types(
+    predictor: Predictor, expected: NDArray[np.float64]
+) -> None:
+    assert expected.shape[1] == len(predictor.types)
+    assert np.allclose(expected.sum(axis=1), 1, atol=1e-9)
+    assert (expected >= 0).all()
+
+
+def test_answers_are_the_same_at_equal_batch_size(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64]
+) -> None:
+    again = predictor.predict_proba(products)
+    assert np.abs(again - expected).max() <= SAME_BATCH
+    assert unchanged(expected, again) == 1
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_answers_do_not_depend_on_the_batch_size(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64], size: int
+) -> None:
+    batches = [products[start : start + size] for start in range(0, len(products), size)]
+    found = np.concatenate([predictor.predict_proba(batch) for batch in batches])
+    assert np.abs(found - expected).max() <= OTHER_BATCH
+    assert unchanged(expected, found) == 1
+
+
+def test_answers_do_not_depend_on_the_order_of_a_batch(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64]
+) -> None:
+    found = predictor.predict_proba(products[::-1])[::-1]
+    assert np.abs(found - expected).max() <= SAME_BATCH
+
+
+def test_a_reloaded_model_answers_the_same_to_the_bit(
+    trained_project: Project, products: list[Product], expected: NDArray[np.float64]
+) -> None:
+    reloaded = Predictor.load(trained_project[0].model, threads=1)
+    assert np.array_equal(reloaded.predict_proba(products), expected)
+
+
+def test_a_predictor_saved_again_answers_the_same_to_the_bit(
+    predictor: Predictor,
+    products: list[Product],
+    expected: NDArray[np.float64],
+    quick_params: Params,
+    tmp_path: Path,
+) -> None:
+    golden = golden_products(predictor, products[:4])
+    manifest = model_manifest(predictor, quick_params.train)
+    write_model(tmp_path / "model", model_arrays(predictor), golden, manifest)
+    restored = Predictor.load(tmp_path / "model")
+    assert np.array_equal(restored.predict_proba(products), expected)
+    assert restored.threshold == predictor.threshold
+    assert restored.types == predictor.types
+
+
+def test_bytes_and_path_of_a_photo_give_the_same_answer(
+    predictor: Predictor, products: list[Product]
+) -> None:
+    by_path = [p for p in products if usable(p)]
+    by_bytes = [
+        dataclasses.replace(p, image=p.image.read_bytes())
+        for p in by_path
+        if isinstance(p.image, Path)
+    ]
+    assert predictor.predict(by_bytes) == predictor.predict(by_path)
+
+
+def test_predictions_of_a_file_are_those_of_the_predictor(
+    trained_project: Project, predictor: Predictor, expected: NDArray[np.float64]
+) -> None:
+    paths, _ = trained_project
+    written = paths.predictions.read_text(encoding="utf-8").splitlines()
+    assert len(written) == len(expected) + 1
+    codes = [predictor.types[k].code for k in expected.argmax(axis=1)]
+    table = schema.read_products(paths.raw / catalog.X_TEST)
+    frame = prediction_frame(table, predict_table(predictor, table, paths.test_images))
+    assert frame["prdtypecode"].tolist() == codes
+    assert frame["index"].tolist() == table["index"].tolist()
+    assert tuple(frame.columns) == PREDICTION_COLUMNS
+    assert challenge_frame(frame).columns.tolist() == ["", "prdtypecode"]
+
+
+# --- whatever comes in ---------------------------------------------------------------------
+
+
+def test_no_products_have_no_answers(predictor: Predictor) -> None:
+    assert predictor.predict([]) == []
+    assert predictor.predict_proba([]).shape == (0, len(predictor.types))
+
+
+def test_a_product_with_nothing_usable_gets_the_priors_and_a_review(predictor: Predictor) -> None:
+    eager = dataclasses.replace(predictor, threshold=Threshold(0.0, 1.0, 1.0))
+    nothing = [
+        Product(),
+        Product("<p></p>", "&nbsp;", None),
+        Product("\u200b", "", b"broken"),
+        Product("", "", Path("/nowhere/image.jpg")),
+    ]
+    assert np.allclose(eager.predict_proba(nothing), eager.fusion.priors)
+    most_frequent = predictor.types[int(eager.fusion.priors.argmax())]
+    for prediction in eager.predict(nothing):
+        assert prediction.decision == "review"
+        assert prediction.modalities == ()
+        assert prediction.prdtypecode == most_frequent.code
+        assert prediction.image_status != "ok"
+
+
+def test_the_threshold_decides_what_is_automatic(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64]
+) -> None:
+    middle = float(np.median(expected.max(axis=1)))
+    some = dataclasses.replace(predictor, threshold=Threshold(middle, 0.5, 0.9)).predict(products)
+    for prediction in some:
+        if prediction.modalities:
+            assert (prediction.decision == "auto") == (prediction.confidence >= middle)
+    assert {prediction.decision for prediction in some} == {"auto", "review"}
+    never = dataclasses.replace(predictor, threshold=Threshold(None, 0.0, None))
+    assert {prediction.decision for prediction in never.predict(products)} == {"review"}
+
+
+@pytest.mark.parametrize("broken", [b"", b"<html>", b"\xff\xd8\xff\xe0 cut", Path("/nowhere.jpg")])
+def test_a_broken_photo_is_answered_from_the_text_and_says_so(
+    predictor: Predictor, products: list[Product], broken: bytes | Path
+) -> None:
+    product = with_photo(products)
+    without = predictor.predict([dataclasses.replace(product, image=None)])[0]
+    found = predictor.predict([dataclasses.replace(product, image=broken)])[0]
+    assert found.modalities == ("text",)
+    assert found.confidence == without.confidence
+    assert found.prdtypecode == without.prdtypecode
+    assert found.image_status == ("missing" if isinstance(broken, Path) else "unreadable")
+    assert found.features["image_status"] == found.image_status
+
+
+def test_a_broken_photo_does_not_disturb_its_neighbours(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64]
+) -> None:
+    spoilt = [*products[:5], Product("x", "", b"broken"), *products[5:]]
+    found = np.delete(predictor.predict_proba(spoilt), 5, axis=0)
+    assert np.abs(found - expected).max() <= OTHER_BATCH
+
+
+def test_text_and_photo_both_count(predictor: Predictor, products: list[Product]) -> None:
+    product = with_photo(products)
+    both = predictor.predict([product])[0]
+    image = predictor.predict([Product(image=product.image)])[0]
+    text = predictor.predict([dataclasses.replace(product, image=None)])[0]
+    assert both.modalities == ("text", "image")
+    assert image.modalities == ("image",)
+    assert text.modalities == ("text",)
+    assert len({both.confidence, image.confidence, text.confidence}) == 3
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "\x00" * 50,
+        "\ud800 lone",
+        "é" * 100_000,
+        "<" * 10_000,
+        "&#" + "9" * 5000 + ";",
+        "😀🎁",
+        "null",
+        "'; DROP TABLE products; --",
+    ],
+    ids=["nul", "surrogate", "long", "brackets", "entity", "emoji", "null", "quote"],
+)
+def test_any_text_has_an_answer(predictor: Predictor, title: str) -> None:
+    prediction = predictor.predict([Product(title, title)])[0]
+    assert 0 < prediction.confidence <= 1
+    assert prediction.prdtypecode in {entry.code for entry in predictor.types}
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 3, 500])
+def test_alternatives_are_the_next_best_types_in_order(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64], wanted: int
+) -> None:
+    for row, prediction in enumerate(predictor.predict(products, alternatives=wanted)):
+        found = [prediction.confidence, *(a.probability for a in prediction.alternatives)]
+        assert len(found) == min(wanted + 1, len(predictor.types))
+        assert found == np.sort(expected[row])[::-1][: len(found)].tolist()
+        codes = [prediction.prdtypecode, *(a.prdtypecode for a in prediction.alternatives)]
+        assert len(set(codes)) == len(codes)
+
+
+def test_a_prediction_carries_names_and_the_monitoring_row(
+    predictor: Predictor, products: list[Product]
+) -> None:
+    names = {entry.code: entry.name for entry in predictor.types}
+    for prediction in predictor.predict(products):
+        assert prediction.label == names[prediction.prdtypecode]
+        assert "clean_designation" not in prediction.features
+        assert "clean_description" not in prediction.features
+        assert prediction.features["designation_length"] >= 0
+
+
+def test_identifiers_are_never_taken_for_paths(trained_project: Project) -> None:
+    paths, _ = trained_project
+    table = schema.read_products(paths.raw / catalog.X_TEST).head(2)
+    table = table.assign(productid=["../../x", "1"], imageid=["1", "/etc/passwd"])
+    assert [product.image for product in table_products(table, paths.test_images)] == [None, None]
+
+
+# --- golden products -----------------------------------------------------------------------
+
+
+def test_the_golden_products_are_answered_as_when_saved(
+    trained_project: Project, predictor: Predictor
+) -> None:
+    assert check_golden(predictor, trained_project[0].model) <= 1e-9
+
+
+@pytest.mark.parametrize("branch", ["text", "image", "fusion"])
+def test_a_changed_weight_shows_in_the_golden_products(
+    trained_project: Project, branch: str
+) -> None:
+    directory = trained_project[0].model
+    predictor = Predictor.load(directory)
+    assert predictor.text is not None
+    assert predictor.image is not None
+    if branch == "text":
+        predictor.text.intercepts[0] += 0.5
+    elif branch == "image":
+        predictor.image.weights[:, 0] += 0.5
+        predictor.image.__post_init__()
+    else:
+        predictor.fusion.cases["text", "image"].bias[0] += 0.5
+    assert check_golden(predictor, directory) > 1e-4
+
+
+# --- behaviour -----------------------------------------------------------------------------
+
+
+def strip_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def escape_twice(text: str) -> str:
+    return text.replace("&", "&amp;amp;").replace("é", "&amp;eacute;").replace("è", "&egrave;")
+
+
+CHANGES: dict[str, Any] = {
+    "upper-case": str.upper,
+    "html": lambda text: f"<div class='x'><p>{text}</p></div>" if text else text,
+    "accents-stripped": strip_accents,
+    "composed": lambda text: unicodedata.normalize("NFD", text),
+    "escaped": escape_twice,
+    "white-space": lambda text: f"  {text}\r\n".replace(" ", " \t\xa0"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_meaningless_changes_of_the_text_leave_the_class_alone(
+    predictor: Predictor, products: list[Product], expected: NDArray[np.float64], change: Any
+) -> None:
+    changed = [
+        dataclasses.replace(p, designation=change(p.designation), description=change(p.description))
+        for p in products
+    ]
+    assert changed != products
+    assert unchanged(expected, predictor.predict_proba(changed)) >= INVARIANCE
+
+
+def test_another_encoding_of_the_photo_rarely_changes_the_class(
+    predictor: Predictor, products: list[Product]
+) -> None:
+    kept, recoded = [], []
+    for product in filter(usable, products):
+        assert isinstance(product.image, Path)
+        buffer = io.BytesIO()
+        with Image.open(product.image) as image:
+            image.convert("RGB").save(buffer, "JPEG", quality=75)
+        kept.append(product)
+        recoded.append(dataclasses.replace(product, image=buffer.getvalue()))
+    before, after = predictor.predict_proba(kept), predictor.predict_proba(recoded)
+    assert unchanged(before, after) >= 0.9
+
+
+def test_words_of_a_type_raise_its_probability(predictor: Predictor) -> None:
+    codes = [entry.code for entry in predictor.types]
+    titles = {
+        2583: "Pompe filtration piscine hors sol bache liner",
+        1280: "Jouet enfant poupee peluche",
+        2280: "Magazine revue ancien numero",
+    }
+    found = predictor.predict_proba([Product(title) for title in titles.values()])
+    assert sum(
+        row[codes.index(code)] > predictor.fusion.priors[codes.index(code)]
+        for code, row in zip(titles, found, strict=True)
+    ) == len(titles)
+
+
+def test_held_out_rows_are_answered_far_better_than_by_guessing(
+    trained_project: Project, predictor: Predictor, expected: NDArray[np.float64]
+) -> None:
+    paths, _ = trained_project
+    labels = schema.read_labels(paths.raw / catalog.Y_TEST)
+    truth = labels["prdtypecode"].astype(int).tolist()
+    predicted = [predictor.types[k].code for k in expected.argmax(axis=1)]
+    assert overall_scores(truth, predicted)["accuracy"] > 0.3

@@ -1,0 +1,285 @@
+"""Training repeats to the bit, never looks at held-out rows, and takes what branches it can."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from rakuten.data import schema
+from rakuten.data.split import published_split
+from rakuten.errors import ContractError
+from rakuten.models.model_directory import read_arrays
+from rakuten.models.packaging import model_arrays
+from rakuten.models.predictor import Product
+from rakuten.models.train_model import Trained, fit_model, split_rows
+from rakuten.params import ImageBranchParams, Params, SplitParams, TextBranchParams, TrainParams
+from rakuten.settings import ProjectPaths
+from rakuten.stages.features import read_features
+from rakuten.stages.train import TrainOutcome
+
+Project = tuple[ProjectPaths, TrainOutcome]
+Vectors = NDArray[np.float32]
+
+SMALL = TrainParams(
+    folds=3,
+    text=TextBranchParams(hash_bits=10),
+    image=ImageBranchParams(components=8, landmarks=40),
+)
+DIMENSION = 20
+
+
+def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tuple[Any, Vectors]:
+    """A small feature table of three types that text and photos tell apart."""
+    rng = np.random.default_rng(0)
+    codes = rng.choice([10, 40, 2583], rows)
+    place = np.searchsorted([10, 40, 2583], codes)
+    vectors = rng.normal(size=(rows, DIMENSION)).astype(np.float32)
+    vectors[np.arange(rows), place] += 4
+    table = pd.DataFrame(
+        {
+            "index": [str(n) for n in range(rows)],
+            "prdtypecode": [str(code) for code in codes],
+            "clean_designation": [
+                f"type{k} mot{n % 17}" if text else "" for n, k in enumerate(place)
+            ],
+            "clean_description": ["" for _ in range(rows)],
+            "image_status": ["ok" if photos else "missing"] * rows,
+            "image_sha256": [f"photo{n}" if photos else "" for n in range(rows)],
+        }
+    )
+    return table, vectors if photos else np.zeros_like(vectors)
+
+
+def fit(table: Any, vectors: Vectors, rows: NDArray[np.int64] | None = None) -> Trained:
+    chosen = np.arange(len(table)) if rows is None else rows
+    return fit_model(table, vectors, chosen, {10: "livres"}, encoder="descriptor", params=SMALL)
+
+
+def flat(trained: Trained) -> dict[str, NDArray[Any]]:
+    return {
+        f"{stem}.{name}": array
+        for stem, arrays in model_arrays(trained.predictor).items()
+        for name, array in arrays.items()
+    }
+
+
+def assert_same(first: dict[str, NDArray[Any]], second: dict[str, NDArray[Any]]) -> None:
+    assert set(first) == set(second)
+    for name, array in first.items():
+        assert np.array_equal(array, second[name]), name
+
+
+# --- the split -----------------------------------------------------------------------------
+
+
+def labels_of(codes: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"index": [str(n) for n in range(len(codes))], "prdtypecode": codes})
+
+
+def rows_of(labels: pd.DataFrame, keep: Callable[[int], bool] = lambda _: True) -> pd.DataFrame:
+    """Feature rows of the accepted labels: each text and photo its own."""
+    kept = labels[[keep(n) for n in range(len(labels))]].reset_index(drop=True)
+    return kept.assign(
+        clean_designation="titre " + kept["index"],
+        clean_description="",
+        image_sha256="photo" + kept["index"],
+    )
+
+
+def test_the_split_of_the_sample_is_scikit_learns_over_all_labels(trained_project: Project) -> None:
+    paths, outcome = trained_project
+    features, _, _ = read_features(paths)
+    labels = schema.unique_labels(schema.read_labels(paths.raw / "Y_train.csv"))
+    split = split_rows(features, labels, SplitParams())
+    _, expected = train_test_split(
+        labels["index"].to_numpy(),
+        test_size=0.2,
+        random_state=42,
+        stratify=labels["prdtypecode"],
+    )
+    held_out = set(features.loc[split.held_out, "index"])
+    assert held_out == set(expected) & set(features["index"])
+    assert split.rejected_held_out == len(set(expected) - set(features["index"]))
+    assert split.fingerprint == outcome.split_fingerprint
+
+
+def test_rejected_rows_are_removed_after_the_split() -> None:
+    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
+    everything = split_rows(rows_of(labels), labels, SplitParams())
+    kept = rows_of(labels, lambda n: n % 5 != 0)
+    split = split_rows(kept, labels, SplitParams())
+    mask = published_split(labels["prdtypecode"].tolist(), test_size=0.2, seed=42)
+    assert np.array_equal(everything.held_out, mask)
+    assert set(kept.loc[split.held_out, "index"]) == {
+        str(n) for n in np.flatnonzero(mask) if n % 5 != 0
+    }
+    assert split.rejected_held_out == sum(1 for n in np.flatnonzero(mask) if n % 5 == 0)
+    assert split.fingerprint != everything.fingerprint
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_feature_table() -> None:
+    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
+    rows = rows_of(labels)
+    shuffled = rows.sample(frac=1, random_state=1).reset_index(drop=True)
+    first, second = (split_rows(table, labels, SplitParams()) for table in (rows, shuffled))
+    assert first.fingerprint == second.fingerprint
+    assert set(rows.loc[first.held_out, "index"]) == set(shuffled.loc[second.held_out, "index"])
+
+
+def test_the_grouped_split_keeps_copies_on_one_side() -> None:
+    labels = labels_of([("10", "40")[n % 2] for n in range(300)])
+    rows = rows_of(labels)
+    rows.loc[:79, "clean_designation"] = [f"copie {n % 8}" for n in range(80)]
+    rows.loc[100:159, "image_sha256"] = [f"meme photo {n % 10}" for n in range(60)]
+    split = split_rows(rows, labels, SplitParams(scheme="grouped"))
+    for n in range(8):
+        assert len(set(split.held_out[n:80:8].tolist())) == 1
+    for n in range(10):
+        assert len(set(split.held_out[100 + n : 160 : 10].tolist())) == 1
+    assert abs(split.held_out.mean() - 0.2) < 0.05
+
+
+def test_products_without_text_are_no_copies_of_each_other() -> None:
+    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
+    rows = rows_of(labels).assign(clean_designation="")
+    split = split_rows(rows, labels, SplitParams(scheme="grouped"))
+    assert abs(split.held_out.mean() - 0.2) < 0.05
+
+
+# --- fitting -------------------------------------------------------------------------------
+
+
+def test_training_repeats_to_the_bit_with_any_number_of_threads(
+    trained_project: Project, quick_params: Params
+) -> None:
+    paths, _ = trained_project
+    features, vectors, _ = read_features(paths)
+    labels = schema.unique_labels(schema.read_labels(paths.raw / "Y_train.csv"))
+    rows = np.flatnonzero(~split_rows(features, labels, quick_params.split).held_out)
+    again = fit_model(
+        features, vectors, rows, {}, encoder="descriptor", params=quick_params.train, threads=1
+    )
+    saved = {
+        f"{stem}.{name}": array
+        for stem in ("fusion", "text", "vectoriser", "image")
+        for name, array in read_arrays(paths.model, stem).items()
+    }
+    assert_same(flat(again), saved)
+
+
+def test_held_out_rows_are_never_looked_at() -> None:
+    table, vectors = catalogue()
+    rows = np.flatnonzero(np.arange(120) % 4 != 0)
+    expected = fit(table, vectors, rows)
+    spoilt, spoilt_vectors = table.copy(), vectors.copy()
+    hidden = np.arange(120) % 4 == 0
+    spoilt.loc[hidden, ["clean_designation", "clean_description"]] = "autre"
+    spoilt.loc[hidden, "prdtypecode"] = "9999"
+    spoilt.loc[hidden, "image_status"] = "missing"
+    spoilt_vectors[hidden] = np.nan
+    found = fit(spoilt, spoilt_vectors, rows)
+    assert_same(flat(found), flat(expected))
+    assert found.out_of_fold == expected.out_of_fold
+    assert [entry.code for entry in found.predictor.types] == [10, 40, 2583]
+
+
+def test_types_are_in_order_and_named() -> None:
+    predictor = fit(*catalogue()).predictor
+    assert [(entry.code, entry.name) for entry in predictor.types] == [
+        (10, "livres"),
+        (40, "40"),
+        (2583, "2583"),
+    ]
+
+
+def test_it_learns_from_text_and_photos() -> None:
+    trained = fit(*catalogue())
+    assert trained.out_of_fold["accuracy"] > 0.9
+    assert set(trained.out_of_fold["branches"]) == {"text", "image"}
+    assert trained.predictor.fusion.trained == {"text", "image"}
+
+
+def test_out_of_fold_scores_of_random_labels_are_at_chance() -> None:
+    table, vectors = catalogue(300, photos=False)
+    rng = np.random.default_rng(1)
+    table["prdtypecode"] = rng.choice(["10", "40", "2583"], 300)
+    table["clean_designation"] = [f"unique{n} mot{n % 50}" for n in range(300)]
+    trained = fit(table, vectors)
+    # Four standard deviations of guessing among three types.
+    assert trained.out_of_fold["accuracy"] < 1 / 3 + 4 * np.sqrt(2 / 9 / 300)
+    assert trained.predictor.threshold.confidence is None
+    assert trained.predictor.text is not None
+    seen = trained.predictor.text.scores([(title, "") for title in table["clean_designation"]])
+    places = np.unique(table["prdtypecode"].astype(int), return_inverse=True)[1]
+    assert (seen.argmax(axis=1) == places).mean() > 0.8
+
+
+def test_without_photos_there_is_a_text_model() -> None:
+    predictor = fit(*catalogue(photos=False)).predictor
+    assert predictor.image is None
+    assert predictor.text is not None
+    assert predictor.fusion.trained == {"text"}
+    assert set(model_arrays(predictor)) == {"fusion", "text", "vectoriser"}
+    answer = predictor.predict([Product("type2"), Product(image=b"broken")])
+    assert answer[0].prdtypecode == 2583
+    assert answer[1].decision == "review"
+
+
+def test_too_few_photos_make_no_image_branch() -> None:
+    table, vectors = catalogue()
+    table.loc[SMALL.image.min_rows - 1 :, "image_status"] = "missing"
+    assert fit(table, vectors).predictor.fusion.trained == {"text"}
+    table.loc[SMALL.image.min_rows - 1, "image_status"] = "ok"
+    assert fit(table, vectors).predictor.fusion.trained == {"text", "image"}
+
+
+def test_without_text_there_is_an_image_model() -> None:
+    trained = fit(*catalogue(text=False))
+    assert trained.predictor.text is None
+    assert trained.predictor.fusion.trained == {"image"}
+    assert trained.out_of_fold["accuracy"] > 0.9
+    assert set(model_arrays(trained.predictor)) == {"fusion", "image"}
+
+
+def test_neither_text_nor_photos_is_nothing_to_learn_from() -> None:
+    with pytest.raises(ContractError, match="nothing to learn from"):
+        fit(*catalogue(text=False, photos=False))
+
+
+def test_one_type_is_no_task() -> None:
+    table, vectors = catalogue()
+    with pytest.raises(ContractError, match="all of one product type"):
+        fit(table.assign(prdtypecode="10"), vectors)
+
+
+def test_a_type_seen_once_is_learned() -> None:
+    table, vectors = catalogue()
+    table.loc[0, ["prdtypecode", "clean_designation"]] = ["7777", "licorne"]
+    predictor = fit(table, vectors).predictor
+    assert 7777 in [entry.code for entry in predictor.types]
+
+
+def test_texts_without_a_single_word_are_accepted() -> None:
+    table, vectors = catalogue()
+    table = table.assign(clean_designation="", clean_description="***")
+    trained = fit(table, vectors)
+    assert trained.out_of_fold["rows"] == len(table)
+
+
+def test_notes_say_what_is_going_on() -> None:
+    notes: list[str] = []
+    table, vectors = catalogue()
+    fit_model(
+        table,
+        vectors,
+        np.arange(len(table)),
+        {},
+        encoder="descriptor",
+        params=SMALL,
+        note=notes.append,
+    )
+    assert notes == ["text branch", "image branch", "fusion and threshold"]
