@@ -367,6 +367,23 @@ def test_a_failed_swap_puts_the_old_folder_back(tmp_path: Path) -> None:
     assert names(tmp_path) == ["model"]
 
 
+def test_an_exchange_leaves_nothing_beside_the_new_folder(tmp_path: Path) -> None:
+    target = folder(tmp_path / "model", "old")
+    swap_directory(folder(tmp_path / "staged", "new"), target)
+    assert (target / "file").read_text() == "new"
+    assert names(tmp_path) == ["model"]
+
+
+def test_without_an_exchange_two_renames_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io, "_exchange", lambda *_: False)
+    target = folder(tmp_path / "model", "old")
+    swap_directory(folder(tmp_path / "staged", "new"), target)
+    assert (target / "file").read_text() == "new"
+    assert names(tmp_path) == ["model"]
+
+
 def kill_between_renames(staged: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a swap as if the process had been killed after its first rename."""
     rename = Path.rename
@@ -378,6 +395,7 @@ def kill_between_renames(staged: Path, target: Path, monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", killed)
+        patch.setattr(io, "_exchange", lambda *_: False)
         # What a signal handler or a finally block might do is not done after a kill -9.
         patch.setattr(io, "recover_directory", lambda _: False)
         with pytest.raises(SystemExit):

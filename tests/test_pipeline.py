@@ -196,6 +196,8 @@ def test_features_killed_half_way_leave_nothing_that_looks_whole(finished: Path)
     assert refused.returncode != 0
     assert "rakuten features" in refused.stderr
 
+    for orphan in folder.glob(".*.tmp"):
+        os.utime(orphan, (0, 0))
     run(finished, "rakuten", "features")
     assert hashes(finished) == before
     assert list(folder.glob(".*.tmp")) == []

@@ -15,6 +15,7 @@ from rakuten.settings import (
     Settings,
     load_env_file,
     load_settings,
+    without_password,
 )
 
 EXAMPLE = Path(__file__).resolve().parents[1] / ".env.example"
@@ -180,3 +181,18 @@ def test_paths_lie_below_the_project_folder(tmp_path: Path) -> None:
     assert paths.predictions == tmp_path / "data" / "processed" / "predictions.csv"
     assert paths.raw_file("X_train.csv") == tmp_path / "data" / "raw" / "X_train.csv"
     assert ProjectPaths().params == Path("params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://user:pass@host:5000", "http://user:***@host:5000"),
+        ("http://user:p@ss:word@host/path", "http://user:***@host/path"),
+        ("postgresql+psycopg://user:pass@host/mlflow", "postgresql+psycopg://user:***@host/mlflow"),
+        ("http://user@host", "http://user@host"),
+        ("http://host:5000", "http://host:5000"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_a_uri_is_shown_without_its_password(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import struct
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Final, TypeVar
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from rakuten.errors import ImageError
 
@@ -31,6 +30,19 @@ MAX_BYTES: Final = 20 * 1024 * 1024
 
 DECODER: Final = f"pillow-{PIL.__version__}"
 """Decoder and version: pixels differ between decoders, so vectors name theirs."""
+
+
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what sets the picture upright."""
 
 
 def read_image(path: Path) -> bytes:
@@ -67,10 +79,8 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     if len(data) > MAX_BYTES:
         raise ImageError("too_large", f"The image is over {MAX_BYTES} bytes.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decode(data, size)
-    except Image.DecompressionBombError as error:
+        return _decode(data, size)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("too_large", f"The image is over {MAX_PIXELS} pixels.") from error
     except UnidentifiedImageError as error:
         raise ImageError("not_an_image", f"The bytes are none of {', '.join(FORMATS)}.") from error
@@ -126,19 +136,15 @@ def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
             )
         image.draft("RGB", (size, size))
         image.load()
-        upright = ImageOps.exif_transpose(image) or image
-        rgb = _to_rgb(upright)
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        rgb = _to_rgb(image if turn is None else image.transpose(turn))
         return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit and float greys clip to white in convert("RGB"); scale them instead.
-        grey = np.asarray(image, dtype=np.float64)
-        top = max(float(grey.max()), 1.0)
-        return Image.fromarray((grey * (255.0 / top)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I"):
+        # convert("RGB") would clip 16-bit greys to white.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))

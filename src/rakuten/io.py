@@ -1,14 +1,17 @@
 """Atomic files, content hashes and the one CSV dialect."""
 
 import csv
+import ctypes
 import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CHUNK = 1 << 20
+_ORPHAN_SECONDS = 600.0
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:
@@ -43,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the file system refused.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_orphans(path)
@@ -54,7 +58,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -86,6 +91,9 @@ def read_json(path: Path) -> Any:
 def read_csv(path: Path, *, index: bool = False) -> "pd.DataFrame":
     """Read a CSV file in the project's dialect: UTF-8, every cell text, "NA" and "null" are words.
 
+    Read with the standard library: pandas cuts cells at NUL bytes and shifts columns when
+    every row is longer than the header.
+
     Args:
         path: file to read.
         index: the first column is the challenge's unnamed index; it becomes ``index``.
@@ -95,28 +103,28 @@ def read_csv(path: Path, *, index: bool = False) -> "pd.DataFrame":
         ContractError: it is empty, not UTF-8, or not a table.
     """
     pd = _pandas()
+    csv.field_size_limit(sys.maxsize)
     try:
-        frame = pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8", engine="c"
-        )
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            if not header:
+                raise ContractError(f"{path} is empty: not even a header line.")
+            if index:
+                header[0] = "index"
+            _require_distinct(header, path)
+            rows = list(_rows(reader, len(header), path))
     except FileNotFoundError as error:
         raise DataNotFoundError(
             f"{path} does not exist.", hint="check the path; it is read from the current folder"
         ) from error
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
-    except pd.errors.EmptyDataError as error:
-        raise ContractError(f"{path} is empty: not even a header line.") from error
-    except pd.errors.ParserError as error:
-        raise ContractError(
-            f"{path} is not a CSV table: {error}.",
-            hint="each line needs the header's number of cells; texts with commas need quotes",
-        ) from error
+    except csv.Error as error:
+        raise _not_a_table(path, f"line {reader.line_num}: {error}") from error
     except OSError as error:
         raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
-    if index:
-        frame = frame.rename(columns={frame.columns[0]: "index"})
-    return frame
+    return pd.DataFrame(rows, columns=header, dtype=object)
 
 
 def write_csv(path: Path, frame: "pd.DataFrame") -> None:
@@ -143,7 +151,7 @@ def sha256_file(path: Path) -> str:
 def place_file(source: Path, target: Path) -> str:
     """Bring a file to ``target`` by hard link where possible, else by copy; say which."""
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)  # a hard link of a symlink would be a symlink
     except OSError:
         # Another file system, or one without hard links. copy2 uses a reflink or an
         # in-kernel copy where the platform offers one.
@@ -155,19 +163,27 @@ def place_file(source: Path, target: Path) -> str:
 def swap_directory(staged: Path, target: Path) -> None:
     """Put the finished folder ``staged`` in the place of ``target``; both lie in one parent.
 
-    A crash between the two renames leaves ``target`` absent and its old content in a
-    ``.NAME.old`` folder beside it, which :func:`recover_directory` puts back.
+    Where the kernel can exchange two names, nobody ever sees ``target`` absent. Elsewhere a
+    kill between two renames leaves its old content in a ``.NAME.old`` folder beside it,
+    which :func:`recover_directory` puts back.
     """
     old = _old_name(target)
     try:
+        recover_directory(target)
         shutil.rmtree(old, ignore_errors=True)
+        if target.exists() and _exchange(staged, target):
+            shutil.rmtree(staged, ignore_errors=True)
+            return
         if target.exists():
             target.rename(old)
         staged.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         recover_directory(target)
         raise storage_error(error, target) from error
+    except BaseException:  # Ctrl-C between the renames
+        recover_directory(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def recover_directory(target: Path) -> bool:
@@ -180,11 +196,21 @@ def recover_directory(target: Path) -> bool:
 
 
 def _remove_orphans(path: Path) -> None:
-    """Remove temporary files of ``path`` whose process was killed."""
-    for orphan in path.parent.glob(f".{path.name}.*.*.tmp"):
-        process = orphan.name.split(".")[-3]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
-            orphan.unlink(missing_ok=True)
+    """Remove temporary files of ``path`` that nobody has written to for a while."""
+    for orphan in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - orphan.stat().st_mtime > _ORPHAN_SECONDS:
+                orphan.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (Linux renameat2); false where that cannot be done."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def _old_name(target: Path) -> Path:
@@ -197,6 +223,32 @@ def _pandas() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "pipeline", "Reading and writing tables") from error
     return pd
+
+
+def _rows(reader: Any, width: int, path: Path) -> Iterator[list[str]]:
+    for row in reader:
+        if len(row) > width:
+            raise _not_a_table(
+                path, f"line {reader.line_num} has {len(row)} cells, the header has {width}"
+            )
+        if row:  # some programs leave out trailing empty cells
+            yield row + [""] * (width - len(row))
+
+
+def _require_distinct(header: list[str], path: Path) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ContractError(
+            f"{path} has several columns named {', '.join(twice)}.",
+            hint="keep one of them; the first column is the index, whatever its name",
+        )
+
+
+def _not_a_table(path: Path, reason: str) -> ContractError:
+    return ContractError(
+        f"{path} is not a CSV table: {reason}.",
+        hint="no line may have more cells than the header; texts with commas need quotes",
+    )
 
 
 def _not_utf8(path: Path) -> ContractError:

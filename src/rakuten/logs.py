@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ def get_logger(name: str) -> logging.Logger:
 
 def configure_logs(*, level: str = "INFO", json_lines: bool = False) -> None:
     """Send the project's log to standard error; called once, by the command line."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on metadata of photos that decode
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if json_lines else _TextFormatter())
     root = logging.getLogger("rakuten")
@@ -37,17 +39,19 @@ class _TextFormatter(logging.Formatter):
         fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         line = f"{level}{record.getMessage()}" + (f"  {fields}" if fields else "")
+        # One event, one line: what a seller wrote must not look like another event.
+        line = line.replace("\r", "\\r").replace("\n", "\\n")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event = {
+            **_fields(record),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_fields(record),
         }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)

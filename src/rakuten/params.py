@@ -10,7 +10,7 @@ from rakuten.errors import ConfigurationError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SplitParams(_Section):
@@ -18,7 +18,7 @@ class SplitParams(_Section):
 
     scheme: Literal["published", "grouped"] = "published"
     test_size: float = Field(0.2, gt=0, lt=0.9)
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, lt=1 << 32)
 
 
 class FeaturesParams(_Section):
@@ -64,7 +64,7 @@ class DecisionParams(_Section):
 class TrainParams(_Section):
     """Everything the train stage reads besides the split."""
 
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, lt=1 << 32)
     folds: int = Field(5, ge=2, le=20)
     text: TextBranchParams = TextBranchParams()
     image: ImageBranchParams = ImageBranchParams()

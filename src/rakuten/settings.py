@@ -83,6 +83,11 @@ def load_env_file(root: Path) -> list[str]:
     return taken
 
 
+def without_password(uri: str) -> str:
+    """A URI as it may be shown; whatever stands between its user name and its host is hidden."""
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", uri)
+
+
 @dataclass(frozen=True)
 class ProjectPaths:
     """Where things lie below the project folder."""

@@ -14,13 +14,11 @@ _UNIT = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _SPACE = re.compile(r"\s+")
-_UNSEEN = dict.fromkeys(
-    [c for c in range(0x20) if c not in (0x09, 0x0A, 0x0B, 0x0C, 0x0D)]
-    + [0x7F, 0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF],
-    None,
-)
+_ENDLESS_ENTITY = re.compile(r"&#\d{8,};?")
+"""No character has such a number, and Python refuses to read thousands of digits."""
 
-_LIGATURES: Final = str.maketrans({"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ß": "ss"})
+_WHITE: Final = "\t\n\v\f\r\x85"
+_LIGATURES: Final = {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ß": "ss", "ẞ": "ss"}
 
 _STOP_WORDS: Final = {
     "fr": frozenset("le la les de du des et en pour avec sans sur un une dans par au aux".split()),
@@ -32,24 +30,19 @@ _STOP_WORDS: Final = {
 def clean_text(raw: str) -> str:
     """Bring a title or a description into its normal form.
 
-    Entities are resolved (twice, since sellers' tools escape twice) and tags removed; the
-    text is NFKC-normalised, lower-cased and stripped of accents; invisible and control
-    characters go; a number and its unit are joined ("10 cm" → "10cm") and white space is
-    folded. Any Unicode string is accepted; an HTML page without text gives "".
+    Characters are folded (compatibility forms resolved, accents, invisible and control
+    characters dropped), entities resolved (twice, since sellers' tools escape twice), tags
+    removed, letters lower-cased, a number and its unit joined ("10 cm" → "10cm") and white
+    space folded. Any Unicode string is accepted; an HTML page without text gives "".
     """
-    if not raw:
-        return ""
-    text = raw
+    text = _fold(raw)
     if "&" in text:
-        text = html.unescape(html.unescape(text))
+        for _ in range(2):
+            text = html.unescape(_ENDLESS_ENTITY.sub("\ufffd", text))
+        text = _fold(text)
     if "<" in text:
         text = _TAG.sub(" ", text)
-    if not text.isascii():
-        decomposed = unicodedata.normalize("NFKD", text)
-        text = "".join(c for c in decomposed if not unicodedata.combining(c))
-        text = text.translate(_LIGATURES).encode("utf-8", "ignore").decode("utf-8")
-    text = text.translate(_UNSEEN).lower()
-    text = _DECIMAL_COMMA.sub(".", text)
+    text = _DECIMAL_COMMA.sub(".", _fold(text.lower()))
     text = _UNIT.sub(r"\1\2", text)
     return _SPACE.sub(" ", text).strip()
 
@@ -65,3 +58,32 @@ def guess_language(cleaned: str) -> str:
     counts = {lang: sum(w in stops for w in words) for lang, stops in _STOP_WORDS.items()}
     best = max(counts, key=lambda lang: counts[lang])
     return best if counts[best] else "unknown"
+
+
+class _Folding(dict[int, str]):
+    """Translation table that works out each character when it first meets it."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = folded = _fold_character(chr(code))
+        return folded
+
+
+def _fold_character(character: str) -> str:
+    if character in _LIGATURES:
+        return _LIGATURES[character]
+    if character in _WHITE or unicodedata.category(character).startswith("Z"):
+        return character
+    code = ord(character)
+    selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    unseen = selector or unicodedata.category(character) in ("Cc", "Cf", "Cs")
+    return "" if unseen or unicodedata.combining(character) else character
+
+
+_FOLDING: Final = _Folding()
+
+
+def _fold(text: str) -> str:
+    if not text.isascii():
+        decomposed = unicodedata.normalize("NFKD", text).translate(_FOLDING)
+        return unicodedata.normalize("NFC", decomposed)
+    return text if text.isprintable() else text.translate(_FOLDING)

@@ -250,6 +250,11 @@ def _rewrite(row: list[str], column: int, value: str) -> None:
     row[column] = value
 
 
+def _empty(catalogue: Catalogue, row: list[str]) -> None:
+    catalogue.photo(row).unlink()
+    row[1], row[2] = " ", ""
+
+
 _SPOILERS: dict[str, Callable[[Catalogue, list[str]], object]] = {
     "null title": lambda _, r: _rewrite(r, 1, "null"),
     "empty title": lambda _, r: _rewrite(r, 1, ""),
@@ -261,11 +266,7 @@ _SPOILERS: dict[str, Callable[[Catalogue, list[str]], object]] = {
     "huge photo": lambda c, r: c.photo(r).write_bytes(_bomb()),
     "png as jpg": lambda c, r: Image.new("RGB", (50, 50), "blue").save(c.photo(r), "PNG"),
     "path as number": lambda _, r: _rewrite(r, 3, "../../../etc/passwd"),
-    "nothing at all": lambda c, r: [
-        c.photo(r).unlink(),
-        _rewrite(r, 1, " "),
-        _rewrite(r, 2, ""),
-    ],
+    "nothing at all": _empty,
 }
 
 

@@ -399,6 +399,7 @@ def test_a_failed_swap_leaves_the_old_catalogue(
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         return rename(path, goal)
 
+    monkeypatch.setattr(io, "_exchange", lambda *_: False)
     monkeypatch.setattr(Path, "rename", fail_on_staged)
     with pytest.raises(StorageError, match="Permission denied"):
         import_catalogue(source, occupied, replace=True)

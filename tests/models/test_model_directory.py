@@ -6,6 +6,9 @@ import os
 import pickle
 import random
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -109,22 +112,28 @@ def test_a_full_disk_keeps_the_older_model(tmp_path: Path, monkeypatch: pytest.M
     assert model_sha256(tmp_path / "model") == before
 
 
-def test_a_model_survives_a_kill_between_the_renames(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_model_is_never_absent_while_it_is_replaced_and_its_writer_killed(
+    tmp_path: Path,
 ) -> None:
-    write_model(tmp_path / "model", ARRAYS, [], {"classes": ["old"]})
-    rename = Path.rename
-
-    def killed(self: Path, target: Path) -> Path:
-        if target == tmp_path / "model":
-            raise SystemExit("killed")
-        return rename(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", killed)
-        with pytest.raises(SystemExit):
-            write_model(tmp_path / "model", ARRAYS, [], {"classes": ["new"]})
-    assert read_manifest(tmp_path / "model")["classes"] in (["old"], ["new"])
+    model = tmp_path / "model"
+    write_model(model, ARRAYS, [], {"classes": ["old"]})
+    script = (
+        "import sys, numpy\nfrom pathlib import Path\n"
+        "from rakuten.models.model_directory import write_model\n"
+        "arrays = {'a': {'b': numpy.ones(3)}}\n"
+        "while True:\n"
+        "    write_model(Path(sys.argv[1]), arrays, [], {'classes': ['new']})\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(model)])
+    try:
+        deadline, seen = time.monotonic() + 20, 0
+        while seen < 200 and time.monotonic() < deadline:
+            seen += read_manifest(model)["classes"] == ["new"]
+    finally:
+        writer.kill()
+        writer.wait()
+    assert seen == 200
+    assert read_manifest(model)["classes"] == ["new"]
 
 
 # --- reading -------------------------------------------------------------------------------

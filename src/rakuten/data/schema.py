@@ -149,12 +149,12 @@ def _joined_schema(pa: Any) -> Any:
 
 
 def _require_columns(frame: "pd.DataFrame", wanted: Sequence[str], path: Path) -> None:
-    first, *rest = [str(name).strip() for name in frame.columns]
+    rest = [str(name) for name in frame.columns[1:]]
     missing = [name for name in wanted if name not in rest]
     if missing:
         raise ContractError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"it has {', '.join([first, *rest])}.",
+            f"after the index it has {', '.join(rest) or 'none'}.",
             hint=f"the header must be: ,{','.join(wanted)} (the first column is the index)",
         )
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -55,9 +54,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(
-            f"There is no model in {directory}.", hint="train one: rakuten train, or make pipeline"
-        ) from error
+        raise _no_model(directory) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}.") from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
@@ -73,8 +70,14 @@ def verify_files(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Compare every file with the manifest's hash.
 
     Raises:
-        ModelError: a file is absent or altered.
+        ModelError: a file is absent, altered or unknown.
     """
+    unknown = sorted({path.name for path in directory.iterdir()} - {MANIFEST, *manifest["files"]})
+    if unknown:
+        raise ModelError(
+            f"{directory} holds {unknown[0]}, which {MANIFEST} does not vouch for.",
+            hint="restore the model (dvc checkout) or retrain it",
+        )
     for name, expected in manifest["files"].items():
         path = directory / Path(name).name
         if not path.is_file():
@@ -96,7 +99,7 @@ def read_arrays(directory: Path, stem: str) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # the boundary to damaged archives: zlib, tokenize, zipfile, numpy
         raise ModelError(f"{path} cannot be read as plain arrays: {error}.") from error
 
 
@@ -104,7 +107,11 @@ def model_sha256(directory: Path) -> str:
     """Identity of a model: the hash of its manifest, which holds every other file's hash."""
     path = directory / MANIFEST
     if not path.is_file():
-        raise ModelError(
-            f"There is no model in {directory}.", hint="train one: rakuten train, or make pipeline"
-        )
+        raise _no_model(directory)
     return sha256_file(path)
+
+
+def _no_model(directory: Path) -> ModelError:
+    return ModelError(
+        f"There is no model in {directory}.", hint="train one: rakuten train, or make pipeline"
+    )

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rakuten.errors import ModelError
+from rakuten.errors import ConfigurationError, ModelError
 from rakuten.features.encoder import ImageEncoder, Picture, create_encoder, encode_stream
 from rakuten.features.rows import TextRow, text_row
 from rakuten.models.fusion import Fusion
@@ -99,10 +99,10 @@ class Predictor:
             ModelError: it is absent, altered, or made for another version.
         """
         manifest = read_manifest(directory)
-        verify_files(directory, manifest)
         try:
+            verify_files(directory, manifest)
             return cls._build(directory, manifest, threads)
-        except (KeyError, TypeError, IndexError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ConfigurationError) as error:
             raise ModelError(
                 f"{directory} has an incomplete manifest or arrays: {error!r}."
             ) from error

@@ -119,6 +119,7 @@ class _Solver:
         present = np.unique(codes)
         if len(present) == 1:
             intercepts[present[0]] = 1.0
+        if len(present) == 1 or not matrix.shape[1]:
             return coefficients, intercepts
 
         def fit_one(code: int) -> None:

@@ -65,9 +65,11 @@ def split_rows(features: "pd.DataFrame", labels: "pd.DataFrame", params: SplitPa
     codes = labels[catalog.LABEL].tolist()
     if params.scheme == "grouped":
         place = {index: row for row, index in enumerate(features[catalog.INDEX])}
+        # Rows without text are no copies of each other.
+        written = (features["clean_designation"] + features["clean_description"]).tolist()
         known = [place.get(index) for index in labels[catalog.INDEX]]
         keys = [
-            ("", "") if row is None else (f"{texts[row]} {code}", images[row])
+            ("", "") if row is None else (written[row] and f"{texts[row]} {code}", images[row])
             for row, code in zip(known, codes, strict=True)
         ]
         groups = copy_groups(keys)

@@ -156,7 +156,7 @@ def _held_out_rows(
 
 def _check_saved(directory: Path, threads: int) -> None:
     deviation = check_golden(Predictor.load(directory, threads=threads), directory)
-    if deviation > GOLDEN_TOLERANCE:
+    if not deviation <= GOLDEN_TOLERANCE:
         raise ModelError(f"{directory} answers its golden products {deviation:.2g} off as saved.")
 
 

@@ -12,7 +12,7 @@ import rakuten
 from rakuten.errors import MissingExtraError, RakutenError, TrackingError
 from rakuten.logs import get_logger
 from rakuten.models.predictor import Product
-from rakuten.settings import Settings
+from rakuten.settings import Settings, without_password
 from rakuten.tracking import pyfunc
 from rakuten.tracking.pending import PendingRun
 
@@ -166,7 +166,7 @@ def _boundary(uri: str) -> Iterator[None]:
         detail = str(error).strip().splitlines()
         log.debug("tracking failed", exc_info=True)
         raise TrackingError(
-            f"The tracking store {_without_password(uri)} failed: "
+            f"The tracking store {without_password(uri)} failed: "
             f"{detail[0] if detail else type(error).__name__}.",
             hint="rakuten doctor checks it; rakuten runs resume logs what is waiting",
         ) from error
@@ -193,11 +193,3 @@ def _import_mlflow() -> Any:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return mlflow
-
-
-def _without_password(uri: str) -> str:
-    head, at, tail = uri.rpartition("@")
-    if not at:
-        return uri
-    scheme, _, user = head.partition("://")
-    return f"{scheme}://{user.partition(':')[0]}:***@{tail}"

@@ -1,0 +1,159 @@
+"""Checks of the stores in S3 and of the credentials for them."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from rakuten.settings import ENV_FILE
+from rakuten.stages.doctor.check import ANSWER_SECONDS, CONNECT_SECONDS, Check, Store, Subject
+from rakuten.stages.doctor.dvc import dvc_config
+
+_DVC_OPTIONS: Final = ("endpointurl", "profile", "access_key_id", "secret_access_key", "region")
+_S3_NAMES: Final = re.compile(
+    r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|PROFILE|ENDPOINT_URL\w*)|MLFLOW_S3_ENDPOINT_URL"
+)
+_S3_ANSWERS: Final = {
+    "InvalidAccessKeyId": ("does not know the access key id", "correct AWS_ACCESS_KEY_ID"),
+    "SignatureDoesNotMatch": (
+        "refuses the secret key",
+        "correct AWS_SECRET_ACCESS_KEY: it is not the one of this AWS_ACCESS_KEY_ID",
+    ),
+    "NoSuchBucket": ("has no such bucket", "create it, or correct the name of the bucket"),
+    "ExpiredToken": ("says that the session token has expired", "get new temporary keys"),
+    "AccessDenied": (
+        "refuses these credentials",
+        "correct the keys, or grant them s3:ListBucket, s3:GetObject and s3:PutObject",
+    ),
+    "PermanentRedirect": ("has the bucket in another region", "set AWS_DEFAULT_REGION to it"),
+    "RequestTimeTooSkewed": ("has another time than this machine", "set this machine's clock"),
+}
+_S3_ALIASES: Final = {
+    "404": "NoSuchBucket",
+    "403": "AccessDenied",
+    "301": "PermanentRedirect",
+    "AuthorizationHeaderMalformed": "PermanentRedirect",
+    "InvalidToken": "ExpiredToken",
+    "TokenRefreshRequired": "ExpiredToken",
+}
+_SOURCE: Final = f"in this shell: set -a; source {ENV_FILE}; set +a"
+
+
+def s3_checks(subject: Subject) -> Iterator[Check]:
+    """Resolve credentials as boto3 does and ask each store that the project names."""
+    stores = _dvc_stores(subject.paths.root)
+    artifacts = urlsplit(subject.artifact_root)
+    if artifacts.scheme == "s3":
+        endpoint = subject.settings.mlflow_s3_endpoint_url
+        stores.append(Store("artifacts of runs", artifacts.netloc, endpoint))
+    named = [name for name, value in os.environ.items() if value and _S3_NAMES.fullmatch(name)]
+    if not stores and not named:
+        yield Check("s3", "skipped", "nothing points to S3")
+        return
+    unnamed = Store(", ".join(sorted(named)), "", subject.settings.mlflow_s3_endpoint_url)
+    for store in stores or [unnamed]:
+        yield _ask_store(store)
+    if any(store.purpose.startswith("DVC") and not store.key for store in stores):
+        yield from _seen_by_dvc(subject.shell)
+
+
+def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
+    """What a `dvc push` of this shell, which reads no ``.env``, would stumble over."""
+    keys = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE") if os.environ.get(name)]
+    if keys and not any(shell.get(name) for name in keys):
+        detail = f"{keys[0]} is in {ENV_FILE}, which `rakuten` reads and `dvc push` does not"
+        yield Check("s3", "warning", detail, f"rakuten exec dvc push, or {_SOURCE}")
+    empty = [name for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION") if shell.get(name) == ""]
+    if empty:
+        detail = f"the shell exports {', '.join(empty)} empty; boto3 takes that for a name"
+        hint = f"unset {' '.join(empty)}, and take the empty lines out of {ENV_FILE}"
+        yield Check("s3", "warning", detail, hint)
+
+
+def _dvc_stores(root: Path) -> list[Store]:
+    if not (root / ".dvc").is_dir():
+        return []
+    config = dvc_config(root)
+    chosen = config.get("core", {}).get("remote")
+    return [
+        Store(
+            f"DVC remote {name}",
+            urlsplit(remote["url"]).netloc,
+            *(remote.get(option) for option in _DVC_OPTIONS),
+        )
+        for name, remote in config.get("remote", {}).items()
+        if remote["url"].startswith("s3://") and name == (chosen or name)
+    ]
+
+
+@contextmanager
+def _no_instance_role() -> Iterator[None]:
+    """Ask no cloud metadata service: off the cloud it only costs time."""
+    name = "AWS_EC2_METADATA_DISABLED"
+    before = os.environ.get(name)
+    os.environ[name] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def _ask_store(store: Store) -> Check:
+    from botocore import exceptions as aws
+
+    place = f"s3://{store.bucket}" if store.bucket else "S3"
+    place += f" at {store.url or 'AWS'}"
+    try:
+        with _no_instance_role():
+            found = _request(store)
+    except aws.ClientError as error:
+        answer = error.response.get("Error", {})
+        code = str(answer.get("Code", ""))
+        reason, hint = _S3_ANSWERS.get(
+            _S3_ALIASES.get(code, code),
+            (f"answers {code}: {answer.get('Message', '')}", "its log or documentation says more"),
+        )
+        return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint)
+    except (aws.BotoCoreError, ValueError) as error:
+        away = isinstance(error, aws.ConnectionError | aws.HTTPClientError)
+        hint = "start it, or correct the endpoint" if away else "correct the AWS_* settings in .env"
+        return Check("s3", "failed", f"{store.purpose}: {place}: {error}", hint)
+    if found:
+        return Check("s3", "ok", f"{store.purpose}: {place} answers, credentials from {found}")
+    return Check(
+        "s3",
+        "failed" if store.bucket else "warning",
+        f"{store.purpose}: no S3 credentials are found (an instance's role is not looked for)",
+        f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in {ENV_FILE}; only `rakuten` reads it, "
+        f"for others: rakuten exec PROGRAM, or {_SOURCE}",
+    )
+
+
+def _request(store: Store) -> str:
+    """Ask for the bucket, where one is known; the source of the credentials, "" for none."""
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+    from botocore.session import Session
+
+    session = Session(profile=store.profile)
+    if store.key and store.secret:
+        session.set_credentials(store.key, store.secret)
+    credentials = session.get_credentials()
+    if credentials is None or not (store.bucket or store.url):
+        return credentials.method if credentials else ""
+    timeouts = {"connect_timeout": CONNECT_SECONDS, "read_timeout": ANSWER_SECONDS}
+    config = Config(**timeouts, retries={"total_max_attempts": 1})
+    client = session.create_client("s3", store.region, endpoint_url=store.endpoint, config=config)
+    if not store.bucket:
+        client.list_buckets()
+        return str(credentials.method)
+    try:
+        client.head_bucket(Bucket=store.bucket)
+    except ClientError:
+        client.list_objects_v2(Bucket=store.bucket, MaxKeys=1)  # unlike HEAD, this says why
+    return str(credentials.method)
