@@ -50,7 +50,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_orphans(path)
+        remove_orphans(path, "tmp")
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -160,6 +160,17 @@ def place_file(source: Path, target: Path) -> str:
     return "link"
 
 
+def remove_orphans(path: Path, suffix: str) -> None:
+    """Remove ``.NAME.*.suffix`` beside ``path`` that killed processes left, ten minutes old."""
+    for orphan in path.parent.glob(f".{path.name}.*.{suffix}"):
+        with suppress(OSError):
+            if time.time() - orphan.stat().st_mtime > _ORPHAN_SECONDS:
+                if orphan.is_dir():
+                    shutil.rmtree(orphan)
+                else:
+                    orphan.unlink()
+
+
 def swap_directory(staged: Path, target: Path) -> None:
     """Put the finished folder ``staged`` in the place of ``target``; both lie in one parent.
 
@@ -171,12 +182,10 @@ def swap_directory(staged: Path, target: Path) -> None:
     try:
         recover_directory(target)
         shutil.rmtree(old, ignore_errors=True)
-        if target.exists() and _exchange(staged, target):
-            shutil.rmtree(staged, ignore_errors=True)
-            return
-        if target.exists():
-            target.rename(old)
-        staged.rename(target)
+        if not _exchange(staged, target):
+            if target.exists():
+                target.rename(old)
+            _rename_new(staged, target)
     except OSError as error:
         recover_directory(target)
         raise storage_error(error, target) from error
@@ -184,6 +193,7 @@ def swap_directory(staged: Path, target: Path) -> None:
         recover_directory(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(staged, ignore_errors=True)  # after an exchange it holds the old content
 
 
 def recover_directory(target: Path) -> bool:
@@ -195,16 +205,17 @@ def recover_directory(target: Path) -> bool:
     return False
 
 
-def _remove_orphans(path: Path) -> None:
-    """Remove temporary files of ``path`` that nobody has written to for a while."""
-    for orphan in path.parent.glob(f".{path.name}.*.tmp"):
-        with suppress(OSError):
-            if time.time() - orphan.stat().st_mtime > _ORPHAN_SECONDS:
-                orphan.unlink()
+def _rename_new(staged: Path, target: Path) -> None:
+    try:
+        staged.rename(target)
+    except OSError:
+        # Another writer was first; then there is something to exchange with.
+        if not _exchange(staged, target):
+            raise
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step (Linux renameat2); false where that cannot be done."""
+    """Exchange two names in one step (Linux renameat2); false where it cannot be done."""
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +312,17 @@ def test_the_manifest_holds_what_it_promises(model: Path) -> None:
     assert {"numpy", "scikit-learn", "pillow"} <= set(manifest["libraries"])
     golden = json.loads((model / "golden.json").read_text())
     assert 0 < len(golden) <= 32
+
+
+def test_two_writers_at_once_leave_one_whole_model(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(write_model, model, {"a": {"b": np.full(9, n)}}, [], {"classes": [n]})
+            for n in range(40)
+        ]
+    assert [job.exception() for job in jobs] == [None] * 40
+    manifest = read_manifest(model)
+    verify_files(model, manifest)
+    assert read_arrays(model, "a")["b"].tolist() == manifest["classes"] * 9
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -145,6 +145,19 @@ def test_the_pyfunc_loads_where_the_project_is_not_installed(
     _assert_same(json.loads(done.stdout.splitlines()[-1]), expected, OTHER_BATCH)
 
 
+def test_the_input_example_holds_every_column_and_has_an_answer(
+    model_uri: tuple[str, str],
+) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(model_uri[0])
+    model = mlflow.pyfunc.load_model(model_uri[1])
+    example = model.input_example
+    assert list(example.columns) == ["designation", "description", "image"]
+    assert isinstance(example["image"][0], bytes)
+    assert model.predict(example)["prdtypecode"][0] > 0
+
+
 def test_a_saved_model_holds_no_pickle(model_uri: tuple[str, str]) -> None:
     import mlflow
 

@@ -1,6 +1,7 @@
 """The model directory: a manifest with hashes beside plain arrays, written whole or not at all."""
 
 import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rakuten.errors import ModelError
-from rakuten.io import sha256_file, storage_error, swap_directory, write_json
+from rakuten.io import remove_orphans, sha256_file, storage_error, swap_directory, write_json
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -30,18 +31,21 @@ def write_model(
         golden: golden products with their expected probabilities, as JSON values.
         manifest: everything but ``format_version`` and ``files``, which are added here.
     """
-    staged = directory.with_name(f".{directory.name}.staged")
+    remove_orphans(directory, "staged")
+    staged = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.staged")
     try:
-        shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
         for stem, values in arrays.items():
             np.savez_compressed(staged / f"{stem}.npz", allow_pickle=False, **dict(values))
+        write_json(staged / GOLDEN, golden)
+        files = {path.name: sha256_file(path) for path in sorted(staged.iterdir())}
+        header = {"format_version": FORMAT_VERSION, "files": files}
+        write_json(staged / MANIFEST, {**header, **manifest})
+        swap_directory(staged, directory)
     except OSError as error:
         raise storage_error(error, staged) from error
-    write_json(staged / GOLDEN, golden)
-    files = {path.name: sha256_file(path) for path in sorted(staged.iterdir())}
-    write_json(staged / MANIFEST, {"format_version": FORMAT_VERSION, "files": files, **manifest})
-    swap_directory(staged, directory)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

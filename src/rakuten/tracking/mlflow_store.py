@@ -11,7 +11,6 @@ from typing import Any, Final
 import rakuten
 from rakuten.errors import MissingExtraError, RakutenError, TrackingError
 from rakuten.logs import get_logger
-from rakuten.models.predictor import Product
 from rakuten.settings import Settings, without_password
 from rakuten.tracking import pyfunc
 from rakuten.tracking.pending import PendingRun
@@ -126,9 +125,7 @@ class MlflowStore:
                 data_path=str(model),
                 code_paths=[str(Path(rakuten.__file__).parent)],
                 signature=pyfunc.signature(),
-                input_example=pyfunc.input_example(
-                    Product("Console de jeux portable 32 Go", "Vendue avec deux manettes.")
-                ),
+                input_example=pyfunc.input_example(),
                 pip_requirements=pyfunc.requirements(),
             )
 

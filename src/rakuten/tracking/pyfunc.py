@@ -4,9 +4,12 @@ MLflow imports this module by name from the code saved with the model, so it loa
 the project is not installed.
 """
 
+import io
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+
+from PIL import Image
 
 from rakuten import catalog
 from rakuten.models.predict_model import prediction_frame
@@ -89,13 +92,17 @@ def signature() -> Any:
     )
 
 
-def input_example(product: Product) -> Any:
-    """A one-row frame in the form of the signature."""
+def input_example() -> Any:
+    """A one-row frame in the form of the signature, with a plain grey photo."""
     import pandas as pd
 
-    row = {catalog.DESIGNATION: product.designation, catalog.DESCRIPTION: product.description}
-    if isinstance(product.image, bytes):
-        row[IMAGE] = product.image  # type: ignore[assignment]
+    photo = io.BytesIO()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(photo, "JPEG")
+    row = {
+        catalog.DESIGNATION: "Console de jeux portable 32 Go",
+        catalog.DESCRIPTION: "Vendue avec deux manettes.",
+        IMAGE: photo.getvalue(),
+    }
     return pd.DataFrame([row])
 
 
