@@ -69,7 +69,7 @@ def test_the_base_install_shows_help_and_names_the_missing_extra(
     root = str(trained_project[0].root)
     refused = _run(base_python, "-m", "rakuten.cli", "--root", root, "ingest")
     assert refused.returncode == 1
-    assert "rakuten-classifier[pipeline]" in refused.stderr
+    assert "pip install '.[pipeline]'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

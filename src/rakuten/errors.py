@@ -59,5 +59,5 @@ class MissingExtraError(RakutenError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed.",
-            hint=f"pip install 'rakuten-classifier[{extra}]'",
+            hint=f"in the project folder: pip install '.[{extra}]'",
         )

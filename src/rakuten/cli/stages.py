@@ -20,7 +20,10 @@ class Form(StrEnum):
 
 
 def ingest(context: typer.Context) -> None:
-    """Join, check and sort the training rows of data/raw into data/interim."""
+    """Join, check and sort the training rows of data/raw into data/interim.
+
+    A bad row is set aside in rejected.csv with its reason; ingest_report.json has the counts.
+    """
     from rakuten.cli import render
     from rakuten.stages.ingest import run_ingest
 
@@ -37,7 +40,7 @@ def ingest(context: typer.Context) -> None:
 
 
 def features(context: typer.Context) -> None:
-    """Clean texts and encode photos into data/processed."""
+    """Clean texts and encode photos of the accepted rows into data/processed."""
     from rakuten.cli import render
     from rakuten.stages.features import run_features
 
@@ -56,7 +59,11 @@ def features(context: typer.Context) -> None:
 
 
 def train(context: typer.Context) -> None:
-    """Train the model, score the held-out rows and log the run."""
+    """Train the model, score the held-out rows and log the run.
+
+    Writes models/classifier, reports/ and data/processed/heldout.csv. If the tracking server
+    is away the run waits on disk: rakuten runs resume.
+    """
     from rakuten.cli import render
     from rakuten.stages.track import track_training
     from rakuten.stages.train import run_train
@@ -89,7 +96,8 @@ def predict(
         Path | None, typer.Option("--input", help="CSV to score [data/raw/X_test.csv].")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of its photos [data/raw/images/image_test].")
+        Path | None,
+        typer.Option(help="Folder of its photos [image_test of data/raw; none with --input]."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="CSV to write [data/processed/predictions.csv].")
@@ -99,7 +107,11 @@ def predict(
     ] = Form.full,
     model: Annotated[Path | None, typer.Option(help="Model directory [models/classifier].")] = None,
 ) -> None:
-    """Predict X_test.csv, or any file in its form; one row out for each row in."""
+    """Predict X_test.csv, or any file in its form; one row out for each row in.
+
+    A row whose photo is missing or broken is answered from its text; one with neither gets
+    the most frequent type and goes to review.
+    """
     from rakuten.cli import render
     from rakuten.errors import ConfigurationError
     from rakuten.stages.predict import run_predict

@@ -38,7 +38,7 @@ def python_checks(_: Subject) -> Iterator[Check]:
             "python",
             "failed",
             f"not installed: {', '.join(absent)}",
-            "make setup, or pip install 'rakuten-classifier[pipeline]'",
+            "make setup, or pip install '.[pipeline]'",
         )
     else:
         yield Check("python", "ok", f"Python {python}, rakuten-classifier {release}, pipeline role")
