@@ -74,7 +74,7 @@ class Encoded:
 
     rows: list[TextRow]
     image_status: list[str]
-    vectors: NDArray[np.float32] | None
+    vectors: NDArray[np.float32]
     present: dict[str, NDArray[np.bool_]]
 
 
@@ -180,7 +180,7 @@ class Predictor:
         if self.text is not None:
             documents = [(row.clean_designation, row.clean_description) for row in encoded.rows]
             scores["text"] = self.text.scores(documents)
-        if self.image is not None and encoded.vectors is not None:
+        if self.image is not None:
             scores["image"] = self.image.scores(encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
 

@@ -88,22 +88,17 @@ def run_train(
         "threshold": asdict(predictor.threshold),
     }
     write_csv(paths.processed / HELD_OUT, held_out)
-    write_model(
-        paths.model,
-        model_arrays(predictor),
-        golden_products(predictor, _golden_candidates(held_out, paths.raw)),
-        {
-            **model_manifest(predictor, params.train),
-            "split": {
-                **params.split.model_dump(mode="json"),
-                "fingerprint": split.fingerprint,
-                "held_out_rows": len(held_out),
-                "held_out_rejected": split.rejected_held_out,
-            },
-            "scores": metrics,
+    about = {
+        **model_manifest(predictor, params.train),
+        "split": {
+            **params.split.model_dump(mode="json"),
+            "fingerprint": split.fingerprint,
+            "held_out_rows": len(held_out),
+            "held_out_rejected": split.rejected_held_out,
         },
-    )
-    _check_saved(paths.model, threads)
+        "scores": metrics,
+    }
+    _save(paths.model, predictor, _golden_candidates(held_out, paths.raw), about)
     _write_reports(paths.reports, metrics, held_out, predictions, names)
     return TrainOutcome(metrics, model_sha256(paths.model), split.fingerprint, paths.model)
 
@@ -154,8 +149,12 @@ def _held_out_rows(
     return merged.loc[split.held_out, columns].reset_index(drop=True)
 
 
-def _check_saved(directory: Path, threads: int) -> None:
-    deviation = check_golden(Predictor.load(directory, threads=threads), directory)
+def _save(
+    directory: Path, predictor: Predictor, golden: list[Product], manifest: dict[str, Any]
+) -> None:
+    """Write the model, load it again, and compare its answers."""
+    write_model(directory, model_arrays(predictor), golden_products(predictor, golden), manifest)
+    deviation = check_golden(Predictor.load(directory, threads=predictor.threads), directory)
     if not deviation <= GOLDEN_TOLERANCE:
         raise ModelError(f"{directory} answers its golden products {deviation:.2g} off as saved.")
 
