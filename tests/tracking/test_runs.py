@@ -111,7 +111,7 @@ def test_a_run_holds_the_named_artifacts(tracked: tuple[ProjectPaths, Settings, 
     assert "+second" in patch
 
 
-def test_a_changed_lock_file_alone_is_not_dirty(tmp_path: Path) -> None:
+def test_a_changed_lock_file_is_not_dirty_and_untracked_code_is(tmp_path: Path) -> None:
     from rakuten.tracking.lineage import git_state
 
     root = tmp_path / "clean"
@@ -122,6 +122,11 @@ def test_a_changed_lock_file_alone_is_not_dirty(tmp_path: Path) -> None:
     _git(root, "commit", "-qm", "first")
     (root / "dvc.lock").write_text("a: 2\n")
     assert git_state(root, Settings()).dirty is False
+    (root / "notes.txt").touch()
+    assert git_state(root, Settings()).dirty is False
+    (root / "src").mkdir()
+    (root / "src/untracked.py").touch()
+    assert git_state(root, Settings()).dirty is True
 
 
 def test_without_git_the_commit_comes_from_the_environment(

@@ -19,8 +19,8 @@ _MAX_PATCH: Final = 5 * 1024 * 1024
 class GitState:
     """Commit and branch of the project folder; ``patch`` holds what is not committed.
 
-    ``dirty`` is None where git cannot tell. ``dvc.lock`` does not count, for the pipeline
-    itself rewrites it.
+    ``dirty`` is None where git cannot tell; untracked code makes it true. ``dvc.lock`` does
+    not count, for the pipeline itself rewrites it.
     """
 
     commit: str
@@ -41,10 +41,12 @@ def git_state(root: Path, settings: Settings) -> GitState:
         return GitState(settings.git_commit or UNKNOWN, settings.git_branch or UNKNOWN, None)
     branch = _git(root, "rev-parse", "--abbrev-ref", "HEAD") or UNKNOWN
     patch = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", _IGNORED)
+    # Code that git does not know runs all the same, and no patch shows it.
+    unknown = _git(root, "ls-files", "--others", "--exclude-standard", "--", "src", "*.py")
     return GitState(
         commit.strip(),
         branch.strip(),
-        None if patch is None else bool(patch),
+        None if patch is None or unknown is None else bool(patch or unknown),
         (patch or "")[:_MAX_PATCH],
     )
 
