@@ -3,7 +3,6 @@
 import csv
 import json
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,39 +12,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from rakuten.cli.app import main
 from rakuten.io import read_csv
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import TrainOutcome
-
-
-@dataclass
-class Answer:
-    """Exit code and output of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def rakuten(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
-    """Run the command line in this process."""
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["rakuten", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        captured = capsys.readouterr()
-        return Answer(int(code) if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return run
+from tests.cli.conftest import Answer
 
 
 @dataclass
