@@ -13,6 +13,7 @@ from PIL import Image
 
 from rakuten import catalog
 from rakuten.data import schema
+from rakuten.errors import ImageError
 from rakuten.imaging import decode_image, read_image
 from rakuten.models.evaluate import overall_scores
 from rakuten.models.model_directory import write_model
@@ -57,10 +58,11 @@ def expected(predictor: Predictor, products: list[Product]) -> NDArray[np.float6
 
 
 def usable(product: Product) -> bool:
+    if not isinstance(product.image, Path):
+        return False
     try:
-        assert isinstance(product.image, Path)
         decode_image(read_image(product.image), 8)
-    except Exception:  # noqa: BLE001
+    except ImageError:
         return False
     return True
 
