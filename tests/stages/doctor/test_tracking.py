@@ -82,9 +82,7 @@ def test_tracking_uri_is_named_without_its_password(
     assert "hunter2" not in f"{found}"
 
 
-def test_absent_server_costs_less_than_five_seconds(
-    paths: ProjectPaths,
-) -> None:
+def test_absent_server_costs_less_than_five_seconds(paths: ProjectPaths) -> None:
     asked: list[str] = []
 
     def respond(path: str) -> tuple[int, str]:
