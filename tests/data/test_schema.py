@@ -73,24 +73,15 @@ def test_a_table_without_an_index_column_is_refused(tmp_path: Path) -> None:
         read_products(write(tmp_path, "designation,description,productid,imageid\na,b,1,2\n"))
 
 
-def test_blanks_around_column_names_are_accepted_or_named(tmp_path: Path) -> None:
+def test_blanks_around_column_names_are_accepted(tmp_path: Path) -> None:
     path = write(tmp_path, ", designation ,description , productid,imageid\n0,a,b,1,2\n")
-    try:
-        frame = read_products(path)
-    except ContractError as error:
-        assert "designation" in error.message  # noqa: PT017 - either answer is fine
-    else:
-        assert frame.to_numpy().tolist() == [["0", "a", "b", "1", "2"]]
+    assert read_products(path).to_numpy().tolist() == [["0", "a", "b", "1", "2"]]
 
 
-def test_a_second_column_called_index_is_accepted_or_named(tmp_path: Path) -> None:
+def test_a_second_column_called_index_is_refused(tmp_path: Path) -> None:
     text = ",index,designation,description,productid,imageid\n0,0,a,b,1,2\n"
-    try:
-        frame = read_products(write(tmp_path, text))
-    except ContractError as error:
-        assert "index" in error.message  # noqa: PT017 - either answer is fine
-    else:
-        assert frame.to_numpy().tolist() == [["0", "a", "b", "1", "2"]]
+    with pytest.raises(ContractError, match="several columns named index"):
+        read_products(write(tmp_path, text))
 
 
 def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:

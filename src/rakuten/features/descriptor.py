@@ -12,7 +12,7 @@ SIDE: Final = 64
 _LAYOUT: Final = 12
 _BINS: Final = (6, 8, 8)
 _BLOCK_SCALES: Final = (1.5, 1.0, 0.8)
-"""Weights of gradient, layout and colour; by out-of-fold scores on photos of clothes and goods."""
+"""Weights of gradient, layout and colour: first values, picked by hand from a few tried."""
 
 
 class DescriptorEncoder(ImageEncoder):
@@ -47,7 +47,7 @@ class DescriptorEncoder(ImageEncoder):
         )
         histogram = cv2.calcHist([lab8], [0, 1, 2], None, list(_BINS), [0, 256] * 3).ravel()
         start, stop = self._hog_length, self._hog_length + small.size
-        # Divisors bring each block's mean squared distance between photos to about 1.
+        # Divisors bring each block's mean squared distance between photos to 1, give or take a half.
         vector[:start] = self._hog.compute(picture).ravel() * (gradient / 6.5)
         vector[start:stop] = (small.ravel() - 128.0) * (layout / 850.0)
         vector[stop:] = np.sqrt(histogram / histogram.sum()) * (colour / 0.65)
