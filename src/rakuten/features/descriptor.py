@@ -47,7 +47,7 @@ class DescriptorEncoder(ImageEncoder):
         )
         histogram = cv2.calcHist([lab8], [0, 1, 2], None, list(_BINS), [0, 256] * 3).ravel()
         start, stop = self._hog_length, self._hog_length + small.size
-        # Divisors bring each block's mean squared distance between photos to 1, give or take a half.
+        # Divisors bring each block's root mean square distance between photos near its weight.
         vector[:start] = self._hog.compute(picture).ravel() * (gradient / 6.5)
         vector[start:stop] = (small.ravel() - 128.0) * (layout / 850.0)
         vector[stop:] = np.sqrt(histogram / histogram.sum()) * (colour / 0.65)
