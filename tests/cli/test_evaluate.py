@@ -53,30 +53,6 @@ def test_labels_are_joined_on_the_index(
     assert both["rows"] > 0.8 * len(predictions)
 
 
-def test_the_keys_of_the_json_are_the_documented_ones(
-    rakuten: Run, trained_project: Trained, tmp_path: Path
-) -> None:
-    answer = rakuten("--root", trained_project[0].root, "evaluate", "--out", tmp_path, "--json")
-    assert list(json.loads(answer.out)) == [
-        "format_version",
-        "source",
-        "rows",
-        "unlabelled",
-        "unpredicted",
-        "scores",
-        "intervals",
-        "automatic",
-        "per_class",
-        "never_predicted",
-        "slices",
-        "calibration",
-        "calibration_spread",
-        "coverage_curve",
-        "confused",
-        "confusion",
-    ]
-
-
 def test_by_default_the_files_are_in_reports(
     rakuten: Run, trained_project: Trained, tmp_path: Path
 ) -> None:

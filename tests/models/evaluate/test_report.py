@@ -1,6 +1,8 @@
 """The whole evaluation, in ordinary and in odd cases."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from rakuten.models.evaluate import Answers, Evaluation, evaluate_answers
 from rakuten.models.evaluate.report import Source
+from tests.conftest import REPOSITORY
 from tests.models.evaluate.conftest import make_answers, noisy_answers
 
 SOURCE = Source(kind="labels")
@@ -96,3 +99,23 @@ def test_a_type_that_is_never_the_answer_is_named() -> None:
 def test_the_same_answers_give_the_same_json() -> None:
     one, other = (evaluate_answers(noisy_answers(700), {}, SOURCE) for _ in range(2))
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _keys(part)
+
+
+def test_every_key_of_the_json_is_documented_and_no_other() -> None:
+    found = _strict_json(evaluate_answers(noisy_answers(1500), {}, SOURCE))
+    text = (REPOSITORY / "docs/evaluation.md").read_text()
+    table = text.partition("| key | content |")[2]
+    documented = re.findall(r"`([a-z_0-9]+)`", table)
+    assert list(dict.fromkeys(key for key in documented if key in found)) == list(found)
+    values = {"held_out", *(part["dimension"] for part in found["slices"])}
+    assert values <= set(documented)
+    assert set(documented) - values == set(_keys(found)) - values

@@ -134,6 +134,18 @@ def test_numbers_on_the_page_are_those_of_the_evaluation() -> None:
     assert "a" * 64 in text
 
 
+def test_few_automatic_answers_show_counts_and_a_dash() -> None:
+    automatic = np.arange(300) < 99
+    text = "".join(_outline(_page(make_answers([10] * 300, [10] * 300, automatic=automatic))).text)
+    assert "Right among these–99 of 99" in text
+    assert "Right among these100" not in text
+
+
+def test_fewer_than_a_hundred_products_come_with_a_warning() -> None:
+    assert "take these figures as a first hint" in _page(noisy_answers(99))
+    assert "take these figures as a first hint" not in _page(noisy_answers(100))
+
+
 def test_nearly_all_is_not_rounded_to_all() -> None:
     answers = make_answers([10] * 9999 + [20], [10] * 10000)
     text = "".join(_outline(_page(answers)).text)

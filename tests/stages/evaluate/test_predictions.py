@@ -114,6 +114,7 @@ def _cell(row: int, column: int, value: str) -> Callable[[list[list[str]]], obje
             "no index in common",
         ),
         ("predictions.csv", _cell(0, 5, "score"), "lacks confidence"),
+        ("predictions.csv", _cell(0, 0, ""), "lacks index"),
         ("predictions.csv", _cell(3, 5, "nan"), "confidence of index 14 cannot be 'nan'"),
         ("predictions.csv", _cell(3, 5, "1.2"), "confidence of index 14 cannot be '1.2'"),
         ("predictions.csv", _cell(3, 5, "high"), "confidence of index 14 cannot be 'high'"),
