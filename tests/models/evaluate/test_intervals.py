@@ -10,6 +10,7 @@ from rakuten.models.evaluate.intervals import (
     score_interval,
     share_interval,
 )
+from tests.models.evaluate.conftest import noisy_answers
 
 
 def _answers(rows: int, types: int, right: float) -> tuple[np.ndarray, np.ndarray]:
@@ -76,3 +77,14 @@ def test_the_same_answers_give_the_same_draws() -> None:
     assert np.array_equal(one.per_type, other.per_type, equal_nan=True)
     shuffled = np.random.default_rng(5).permutation(500)
     assert np.array_equal(one.weighted, resample_f1(truth[shuffled], predicted[shuffled]).weighted)
+
+
+def test_the_interval_covers_the_score_that_many_other_rows_give() -> None:
+    whole = noisy_answers(50_000, seed=99)
+    score = f1_score(whole.truth, whole.predicted, average="weighted")
+    covered = []
+    for seed in range(100):
+        few = noisy_answers(300, seed=seed)
+        lower, upper = percentile_interval(resample_f1(few.truth, few.predicted).weighted)
+        covered.append(lower <= score <= upper)
+    assert 0.88 <= np.mean(covered) < 1

@@ -15,6 +15,7 @@ from rakuten.models.evaluate.calibration import (
 from rakuten.models.evaluate.coverage import CoveragePoint, coverage_curve
 from rakuten.models.evaluate.intervals import (
     MIN_ROWS,
+    F1Draws,
     Interval,
     resample_f1,
     score_interval,
@@ -99,29 +100,22 @@ def evaluate_answers(
     unpredicted: int = 0,
 ) -> Evaluation:
     """Evaluate labelled answers, at least one; the same answers give the same evaluation."""
-    truth, predicted = answers.truth, answers.predicted
-    draws = resample_f1(truth, predicted) if len(answers) >= MIN_ROWS else None
+    enough = len(answers) >= MIN_ROWS
+    draws = resample_f1(answers.truth, answers.predicted) if enough else None
     spread = calibration_spread(answers.confidence, answers.correct)
     automatic = Automatic(
         count=int(answers.automatic.sum()),
         correct=int((answers.automatic & answers.correct).sum()),
     )
-    right = int(answers.correct.sum())
     per_class = score_types(answers, names, draws)
     return Evaluation(
         source=source,
         rows=len(answers),
         unlabelled=unlabelled,
         unpredicted=unpredicted,
-        scores={
-            **overall_scores(truth.tolist(), predicted.tolist()),
-            "calibration_error": calibration_error(answers.confidence, answers.correct),
-            **decision_scores(truth.tolist(), predicted.tolist(), answers.automatic),
-        },
+        scores=_scores(answers),
         intervals={
-            "weighted_f1": score_interval(draws.weighted, right, len(answers)) if draws else None,
-            "macro_f1": score_interval(draws.macro, right, len(answers)) if draws else None,
-            "accuracy": share_interval(right, len(answers)),
+            **_f1_intervals(answers, draws),
             "calibration_error": spread.interval if spread else None,
             "coverage": share_interval(automatic.count, len(answers)),
             "auto_precision": share_interval(automatic.correct, automatic.count),
@@ -136,3 +130,21 @@ def evaluate_answers(
         confused=find_confused(answers, names),
         confusion=confusion_cells(answers),
     )
+
+
+def _scores(answers: Answers) -> dict[str, float | None]:
+    truth, predicted = answers.truth.tolist(), answers.predicted.tolist()
+    return {
+        **overall_scores(truth, predicted),
+        "calibration_error": calibration_error(answers.confidence, answers.correct),
+        **decision_scores(truth, predicted, answers.automatic),
+    }
+
+
+def _f1_intervals(answers: Answers, draws: F1Draws | None) -> dict[str, Interval | None]:
+    rows, right = len(answers), int(answers.correct.sum())
+    return {
+        "weighted_f1": score_interval(draws.weighted, right, rows) if draws else None,
+        "macro_f1": score_interval(draws.macro, right, rows) if draws else None,
+        "accuracy": share_interval(right, rows),
+    }

@@ -15,7 +15,7 @@ from rakuten.models.evaluate import Answers, Evaluation, evaluate_answers
 from rakuten.models.evaluate.report import Source
 from rakuten.models.model_directory import model_sha256
 from rakuten.models.predict_model import predict_table
-from rakuten.models.predictor import Predictor
+from rakuten.models.predictor import Prediction, Predictor
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import HELD_OUT, read_names
 from rakuten.text import clean_text
@@ -39,20 +39,41 @@ def evaluate_held_out(
         ContractError: the held-out rows are not those of this model.
     """
     predictor = Predictor.load(paths.model, threads=threads)
+    split = predictor.manifest["split"]["fingerprint"]
+    table = _held_out_rows(paths, split)
+    predictions = predict_table(
+        predictor, table, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
+    )
+    note("resampling the scores")
+    return evaluate_answers(
+        _answers(table, predictions),
+        read_names(paths) | {entry.code: entry.name for entry in predictor.types},
+        Source(
+            kind="held_out",
+            model_sha256=model_sha256(paths.model),
+            split_fingerprint=split,
+            threshold=predictor.threshold.confidence,
+            target_precision=predictor.manifest["params"]["decision"]["target_precision"],
+        ),
+    )
+
+
+def _held_out_rows(paths: ProjectPaths, split: str) -> "pd.DataFrame":
     path = paths.processed / HELD_OUT
     if not path.is_file():
         raise DataNotFoundError(f"{path} does not exist.", hint="rakuten train, or dvc repro")
-    table, expected = read_csv(path), predictor.manifest["split"]["fingerprint"]
-    if _fingerprint(table, path) != expected:
+    table = read_csv(path)
+    if _fingerprint(table, path) != split:
         raise ContractError(
             f"{path} does not hold the held-out rows of {paths.model}: the model may have "
             "learned from some of them.",
             hint="train again (rakuten train), or restore both together (dvc checkout)",
         )
-    predictions = predict_table(
-        predictor, table, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
-    )
-    answers = Answers(
+    return table
+
+
+def _answers(table: "pd.DataFrame", predictions: list[Prediction]) -> Answers:
+    return Answers(
         index=table[catalog.INDEX].tolist(),
         designation=table[catalog.DESIGNATION].tolist(),
         description=table[catalog.DESCRIPTION].tolist(),
@@ -62,16 +83,6 @@ def evaluate_held_out(
         confidence=np.array([p.confidence for p in predictions], dtype=np.float64),
         automatic=np.array([p.decision == "auto" for p in predictions]),
     )
-    names = {**read_names(paths), **{entry.code: entry.name for entry in predictor.types}}
-    source = Source(
-        kind="held_out",
-        model_sha256=model_sha256(paths.model),
-        split_fingerprint=expected,
-        threshold=predictor.threshold.confidence,
-        target_precision=predictor.manifest["params"]["decision"]["target_precision"],
-    )
-    note("resampling the scores")
-    return evaluate_answers(answers, names, source)
 
 
 def _fingerprint(table: "pd.DataFrame", path: Path) -> str:

@@ -29,6 +29,11 @@ _NEEDED: Final = (
     "confidence",
     "decision",
 )
+_EXPECTED: Final = {
+    catalog.LABEL: "prdtypecode is a whole number",
+    "confidence": "confidence is a number from 0 to 1, as rakuten predict writes it",
+    "decision": "decision is auto or review, as rakuten predict writes it",
+}
 _CODE: Final = r"\d{1,18}"
 _TRUE_LABEL: Final = f"{catalog.LABEL}_true"
 
@@ -73,14 +78,12 @@ def evaluate_predictions(
             f"{predictions} and {labels} have no index in common.",
             hint="check that the labels are those of the products that were predicted",
         )
-    texts = [catalog.INDEX, catalog.DESIGNATION, catalog.DESCRIPTION]
-    joined = joined.merge(products[texts], on=catalog.INDEX, validate="one_to_one")
-    found = dict(zip(joined[catalog.LABEL].astype(int), joined["label"], strict=True))
+    joined = joined.merge(products, on=catalog.INDEX, validate="one_to_one")
     answers = _answers(joined, _usable_photos(joined, images, threads, progress))
     note("resampling the scores")
     return evaluate_answers(
         answers,
-        {**names, **found},
+        names | dict(zip(answers.predicted.tolist(), joined["label"], strict=True)),
         Source(kind="labels", predictions=str(predictions), labels=str(labels)),
         unlabelled=len(answered) - len(joined),
         unpredicted=len(truth) - len(joined),
@@ -127,13 +130,6 @@ def _require(frame: "pd.DataFrame", holds: "pd.Series", path: Path, column: str)
         )
 
 
-_EXPECTED: Final = {
-    catalog.LABEL: "prdtypecode is a whole number",
-    "confidence": "confidence is a number from 0 to 1, as rakuten predict writes it",
-    "decision": "decision is auto or review, as rakuten predict writes it",
-}
-
-
 def _is_probability(text: str) -> bool:
     try:
         return 0 <= float(text) <= 1
@@ -142,7 +138,7 @@ def _is_probability(text: str) -> bool:
 
 
 def _matching_products(answered: "pd.DataFrame", predictions: Path, table: Path) -> "pd.DataFrame":
-    """The products table, after checking that the predictions were made from it."""
+    """Texts of the products, after checking that the predictions were made from that table."""
     products = schema.read_products(table)
     keys = [catalog.INDEX, catalog.PRODUCT_ID, catalog.IMAGE_ID]
     unknown = ~answered[catalog.INDEX].isin(products[catalog.INDEX])
@@ -152,7 +148,7 @@ def _matching_products(answered: "pd.DataFrame", predictions: Path, table: Path)
         for key in (catalog.PRODUCT_ID, catalog.IMAGE_ID):
             differs |= (both[key] != both[f"{key}_table"]).to_numpy()
         if len(both) == len(answered) and not differs.any():
-            return products
+            return products[[catalog.INDEX, catalog.DESIGNATION, catalog.DESCRIPTION]]
     raise ContractError(
         f"{predictions} was not made from {table}: their products differ.",
         hint="name the table that was predicted: --input FILE, and --images FOLDER for its photos",
