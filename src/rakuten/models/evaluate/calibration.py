@@ -12,8 +12,8 @@ from rakuten.models.evaluate.intervals import (
     MIN_ROWS,
     SEED,
     Interval,
+    exact_interval,
     percentile_interval,
-    share_interval,
 )
 
 BINS: Final = 15
@@ -24,7 +24,10 @@ _CHUNK: Final = 50
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of neighbouring confidence: what was promised, and what share was right."""
+    """Rows of neighbouring confidence: what was promised, and what share was right.
+
+    The interval is given however few the rows: it is exact, and wide where they are few.
+    """
 
     lowest: float
     highest: float
@@ -32,7 +35,7 @@ class Bin:
     correct: int
     mean_confidence: float
     accuracy: float
-    accuracy_interval: Interval | None
+    accuracy_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def reliability(
             correct=int(correct[part].sum()),
             mean_confidence=float(confidence[part].mean()),
             accuracy=float(correct[part].mean()),
-            accuracy_interval=share_interval(int(correct[part].sum()), len(part)),
+            accuracy_interval=exact_interval(int(correct[part].sum()), len(part)),
         )
         for part in np.array_split(order, bins)
         if len(part)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rakuten.models.evaluate.intervals import MIN_ROWS, Interval, share_interval
+from rakuten.models.evaluate.intervals import MIN_ROWS, Interval, exact_interval
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class CoveragePoint:
     correct: int
     coverage: float
     precision: float
-    precision_interval: Interval | None
+    precision_interval: Interval
 
 
 def coverage_curve(
@@ -43,7 +43,7 @@ def coverage_curve(
             correct=int(right[end]),
             coverage=float((end + 1) / len(ranked)),
             precision=float(right[end] / (end + 1)),
-            precision_interval=share_interval(int(right[end]), int(end + 1)),
+            precision_interval=exact_interval(int(right[end]), int(end + 1)),
         )
         for end in chosen
     ]

@@ -23,13 +23,16 @@ Interval = tuple[float, float]
 """Lower and upper end of a 95 % interval."""
 
 
-def share_interval(right: int, count: int) -> Interval | None:
-    """Two-sided 95 % Clopper-Pearson interval (1934) of a share; None under ``MIN_ROWS``."""
-    if count < MIN_ROWS:
-        return None
+def exact_interval(right: int, count: int) -> Interval:
+    """Two-sided 95 % Clopper-Pearson interval (1934) of a share; wide where ``count`` is small."""
     lower = betaincinv(right, count - right + 1, _TAIL) if right else 0.0
     upper = betaincinv(right + 1, count - right, 1 - _TAIL) if right < count else 1.0
     return float(lower), float(upper)
+
+
+def share_interval(right: int, count: int) -> Interval | None:
+    """The exact interval of a share, or None under ``MIN_ROWS``."""
+    return exact_interval(right, count) if count >= MIN_ROWS else None
 
 
 def percentile_interval(draws: NDArray[np.float64]) -> Interval:

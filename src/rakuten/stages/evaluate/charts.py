@@ -92,17 +92,13 @@ class HeatMap:
 
 def coverage_chart(evaluation: Evaluation) -> CoverageChart | None:
     """The coverage curve, or None where there are too few rows for one."""
-    curve = [
-        (point.coverage, point.precision, point.precision_interval)
-        for point in evaluation.coverage_curve
-        if point.precision_interval
-    ]
+    curve = evaluation.coverage_curve
     if len(curve) < 2:
         return None
-    lowest = min(interval[0] for _, _, interval in curve)
+    lowest = min(point.precision_interval[0] for point in curve)
     frame = Frame((0, 1), _range_from(lowest))
-    band = [(x, interval[1]) for x, _, interval in curve]
-    band += [(x, interval[0]) for x, _, interval in reversed(curve)]
+    band = [(point.coverage, point.precision_interval[1]) for point in curve]
+    band += [(point.coverage, point.precision_interval[0]) for point in reversed(curve)]
     coverage, precision = evaluation.scores["coverage"], evaluation.scores["auto_precision"]
     decision = None
     if coverage is not None and precision is not None and precision >= frame.y_range[0]:
@@ -112,7 +108,7 @@ def coverage_chart(evaluation: Evaluation) -> CoverageChart | None:
         frame=frame,
         x_ticks=_ticks(frame.x_range),
         y_ticks=_ticks(frame.y_range),
-        line=frame.path((x, y) for x, y, _ in curve),
+        line=frame.path((point.coverage, point.precision) for point in curve),
         band=frame.path(band) + "Z",
         decision=decision,
         target=target if target is not None and target >= frame.y_range[0] else None,
@@ -120,13 +116,13 @@ def coverage_chart(evaluation: Evaluation) -> CoverageChart | None:
 
 
 def reliability_chart(evaluation: Evaluation) -> ReliabilityChart | None:
-    """The reliability plot, or None where bins are too small to say anything."""
+    """The reliability plot, or None where there are too few rows for one."""
     if evaluation.calibration_spread is None:
         return None
-    bins = []
-    for part in evaluation.calibration:
-        lower, upper = part.accuracy_interval or (part.accuracy, part.accuracy)
-        bins.append((part.mean_confidence, part.accuracy, lower, upper))
+    bins = [
+        (part.mean_confidence, part.accuracy, *part.accuracy_interval)
+        for part in evaluation.calibration
+    ]
     both = _range_from(min(min(x, lower) for x, _, lower, _ in bins))
     return ReliabilityChart(Frame(both, both), _ticks(both), bins)
 
@@ -148,7 +144,7 @@ def heat_map(evaluation: Evaluation) -> HeatMap:
         labels=labels,
         hidden=len(evaluation.per_class) - len(types),
         cells=cells,
-        side=max(22.0, min(52.0, 560 / len(types))),
+        side=max(22.0, min(40.0, 560 / len(types))),
         margin=24 + 6.4 * max(len(label) for label in labels),
         head=16 + 7.0 * digits,
     )
