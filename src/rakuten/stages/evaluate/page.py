@@ -1,7 +1,8 @@
 """One self-contained HTML page about an evaluation, for people."""
 
-from typing import Any, Final
+from typing import Final
 
+from rakuten.errors import MissingExtraError
 from rakuten.models.evaluate import Evaluation
 from rakuten.models.evaluate.intervals import DRAWS, MIN_ROWS, Interval
 from rakuten.models.evaluate.slices import SliceScores
@@ -26,9 +27,15 @@ _SLICES: Final = {
 
 
 def render_page(evaluation: Evaluation) -> str:
-    """The page as HTML; it loads nothing, runs nothing, and the same scores give the same bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """The page as HTML; it loads nothing, runs nothing, and the same scores give the same bytes.
 
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("jinja2", "pipeline", "Writing the page") from error
     environment = Environment(
         loader=PackageLoader("rakuten.stages.evaluate"),
         autoescape=True,
@@ -36,7 +43,9 @@ def render_page(evaluation: Evaluation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=_count, decimal=_decimal, percent=_percent, span=_span, of=_of)
+    environment.filters.update(
+        number=_number, decimal=_decimal, percent=_percent, span=_span, of=_of
+    )
     template = environment.get_template("page.html")
     return template.render(
         found=evaluation,
@@ -61,7 +70,7 @@ def _grouped(slices: list[SliceScores]) -> dict[str, list[tuple[str, SliceScores
     }
 
 
-def _count(value: int) -> str:
+def _number(value: int) -> str:
     return f"{value:,}"
 
 
@@ -82,9 +91,9 @@ def _percent(value: float | None, digits: int = 1) -> str:
 def _span(interval: Interval | None, form: str = "decimal") -> str:
     if interval is None:
         return _DASH
-    write: Any = _percent if form == "percent" else _decimal
+    write = _percent if form == "percent" else _decimal
     return f"{write(interval[0])} to {write(interval[1])}"
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{_count(part)} of {_count(whole)}"
+    return f"{_number(part)} of {_number(whole)}"
