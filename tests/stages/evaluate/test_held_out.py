@@ -76,3 +76,11 @@ def test_without_model_or_rows_the_error_says_so(copy: ProjectPaths) -> None:
     shutil.rmtree(copy.model)
     with pytest.raises(ModelError, match="no model"):
         evaluate_held_out(copy)
+
+
+def test_photos_that_are_gone_are_not_scored_as_absent(copy: ProjectPaths) -> None:
+    copy.raw.unlink()
+    (copy.raw / "images/image_train").mkdir(parents=True)
+    with pytest.raises(ContractError, match="photos of held-out rows are no longer in") as error:
+        evaluate_held_out(copy)
+    assert error.value.hint

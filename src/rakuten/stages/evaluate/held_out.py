@@ -36,7 +36,7 @@ def evaluate_held_out(
     Raises:
         ModelError: the model is absent or altered.
         DataNotFoundError: there are no held-out rows.
-        ContractError: the held-out rows are not those of this model.
+        ContractError: the held-out rows are not those of this model, or their photos are gone.
     """
     predictor = Predictor.load(paths.model, threads=threads)
     split = predictor.manifest["split"]["fingerprint"]
@@ -44,6 +44,7 @@ def evaluate_held_out(
     predictions = predict_table(
         predictor, table, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
     )
+    _require_photos(paths, table, predictions)
     note("resampling the scores")
     return evaluate_answers(
         _answers(table, predictions),
@@ -70,6 +71,21 @@ def _held_out_rows(paths: ProjectPaths, split: str) -> "pd.DataFrame":
             hint="train again (rakuten train), or restore both together (dvc checkout)",
         )
     return table
+
+
+def _require_photos(
+    paths: ProjectPaths, table: "pd.DataFrame", predictions: list[Prediction]
+) -> None:
+    """Refuse to score without photos that ingest found: that would be another data set."""
+    known = (table["image_sha256"] != "").to_numpy()
+    found = np.array([prediction.image_status == "ok" for prediction in predictions])
+    gone = int((known & ~found).sum())
+    if gone:
+        raise ContractError(
+            f"{gone} of {int(known.sum())} photos of held-out rows are no longer in "
+            f"{paths.raw_file(catalog.IMAGE_TRAIN)}.",
+            hint="bring them back (rakuten data import, or dvc checkout), or run make pipeline",
+        )
 
 
 def _answers(table: "pd.DataFrame", predictions: list[Prediction]) -> Answers:
