@@ -22,7 +22,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Make .venv with everything the other targets need (done by them when stale)
 
-$(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+$(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml hatch_build.py $(wildcard src/rakuten/kernel/source/*)
 	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not on the PATH; install Python 3.11 or say PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
