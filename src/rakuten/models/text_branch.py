@@ -130,7 +130,8 @@ class _Task:
         )
         # A type without rows keeps the score of a sure "no".
         absent = np.bincount(self.codes[rows], minlength=self.classes) == 0
-        fitted.intercepts[absent] = np.minimum(fitted.intercepts[absent], -1.0)
+        fitted.coefficients[:, absent] = 0.0
+        fitted.intercepts[absent] = -1.0
         return fitted
 
     def out_of_fold(
