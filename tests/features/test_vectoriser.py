@@ -1,6 +1,7 @@
 """Hashed TF-IDF gives scikit-learn's weights, knows only what it saw, and saves as arrays."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -205,3 +206,22 @@ def test_a_long_text_and_odd_characters_are_accepted() -> None:
 def test_it_is_an_estimator_that_clones_with_its_settings() -> None:
     vectoriser = HashedTfidf(BLOCKS, hash_bits=11, min_df=3, clean=False, threads=2)
     assert clone(vectoriser).get_params() == vectoriser.get_params()
+
+
+@pytest.mark.parametrize("block", [*BLOCKS, Block(1, "char_wb", 1, 8)])
+def test_the_ngrams_of_a_document_are_those_that_its_vector_counts(block: Block) -> None:
+    vectoriser = HashedTfidf([block], hash_bits=22, clean=False).fit(DOCUMENTS)
+    for document in DOCUMENTS:
+        counts = Counter(column for column, *_ in vectoriser.ngrams(document))
+        row = vectoriser.transform([document])
+        assert set(counts) == set(row.indices.tolist())
+        text = f" {document[block.field]} "
+        parts: dict[int, set[str]] = {}
+        for column, field, start, length in vectoriser.ngrams(document):
+            assert field == block.field
+            parts.setdefault(column, set()).add(text[start + 1 : start + 1 + length])
+        assert all(len(spellings) == 1 for spellings in parts.values())
+        weights = {c: (1 + np.log(n)) * vectoriser.idf_[c] for c, n in counts.items()}
+        norm = np.sqrt(sum(weight**2 for weight in weights.values()))
+        for column, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
+            assert np.isclose(value, block.weight * weights[column] / norm, atol=1e-5)
