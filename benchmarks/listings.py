@@ -34,10 +34,25 @@ def listings(seed: int = 0) -> Iterator[tuple[str, str, int]]:
                 yield title, description, kind
 
 
-def documents(count: int, seed: int = 0) -> tuple[list[str], list[int]]:
-    """Texts of one field (title and description) and their product types."""
-    chosen = list(islice(listings(seed), count))
-    return [f"{title} {body}".strip() for title, body, _ in chosen], [kind for *_, kind in chosen]
+def documents(count: int, *, characters: int = 0, seed: int = 0) -> tuple[list[str], list[int]]:
+    """Texts of one field (title and description) and their product types.
+
+    Args:
+        count: number of documents.
+        characters: length that they have on average; 0 for that of single listings.
+        seed: seed of all of them.
+    """
+    source, rng = listings(seed), np.random.default_rng([seed, 1])
+    texts, kinds = [], []
+    for title, body, kind in islice(source, count):
+        text = f"{title} {body}".strip()
+        wanted = characters * rng.uniform(0.2, 1.8)
+        while len(text) < wanted - 60:  # about half a listing
+            more = write_listing(rng, kind, described=True)
+            text = f"{text} {more[1]} {_model_name(rng)}"
+        texts.append(text)
+        kinds.append(kind)
+    return texts, kinds
 
 
 def _model_name(rng: np.random.Generator) -> str:
