@@ -62,7 +62,9 @@ def read_image(path: Path) -> bytes:
         raise ImageError("unreadable", f"{path.name}: {error.strerror}.") from error
 
 
-def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
+def decode_image(
+    data: bytes, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR
+) -> NDArray[np.uint8]:
     """Decode a picture straight to ``size`` × ``size`` RGB.
 
     JPEGs are decoded at the nearest larger eighth of their size (``draft``), so a large
@@ -79,7 +81,7 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     if len(data) > MAX_BYTES:
         raise ImageError("too_large", f"The image is over {MAX_BYTES} bytes.")
     try:
-        return _decode(data, size)
+        return _decode(data, size, resample)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("too_large", f"The image is over {MAX_PIXELS} pixels.") from error
     except UnidentifiedImageError as error:
@@ -127,7 +129,7 @@ def map_chunks(
             yield waiting.popleft().result()
 
 
-def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
+def _decode(data: bytes, size: int, resample: Image.Resampling) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -138,7 +140,7 @@ def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         rgb = _to_rgb(image if turn is None else image.transpose(turn))
-        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+        return np.asarray(rgb.resize((size, size), resample))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -19,11 +19,19 @@ from rakuten.features.build_features import (
     write_vectors,
 )
 from rakuten.features.encoder import create_encoder
+from rakuten.features.encoder_store import DESCRIPTION
 from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Predictor
 from rakuten.params import FeaturesParams
 from rakuten.settings import ProjectPaths
-from rakuten.stages.features import MANIFEST, TABLE, VECTORS, read_features, run_features
+from rakuten.stages.features import (
+    ENCODER,
+    MANIFEST,
+    TABLE,
+    VECTORS,
+    read_features,
+    run_features,
+)
 from rakuten.stages.train import TrainOutcome
 
 Project = tuple[ProjectPaths, TrainOutcome]
@@ -151,13 +159,13 @@ def test_a_stream_that_breaks_keeps_the_older_file(tmp_path: Path) -> None:
 def copy_of(paths: ProjectPaths, tmp_path: Path) -> ProjectPaths:
     """A project with nothing but the outputs of features, to be spoilt."""
     copy = ProjectPaths(tmp_path)
-    copy.processed.mkdir(parents=True)
-    for name in (TABLE, VECTORS, MANIFEST):
+    (copy.processed / ENCODER).mkdir(parents=True)
+    for name in (TABLE, VECTORS, MANIFEST, f"{ENCODER}/{DESCRIPTION}"):
         (copy.processed / name).write_bytes((paths.processed / name).read_bytes())
     return copy
 
 
-@pytest.mark.parametrize("name", [TABLE, VECTORS])
+@pytest.mark.parametrize("name", [TABLE, VECTORS, f"{ENCODER}/{DESCRIPTION}"])
 def test_features_that_do_not_belong_together_are_refused(
     trained_project: Project, tmp_path: Path, name: str
 ) -> None:

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from rakuten.data import schema
 from rakuten.data.split import published_split
 from rakuten.errors import ContractError
+from rakuten.features.encoder import create_encoder
 from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
@@ -56,7 +57,9 @@ def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tup
 
 def fit(table: Any, vectors: Vectors, rows: NDArray[np.int64] | None = None) -> Trained:
     chosen = np.arange(len(table)) if rows is None else rows
-    return fit_model(table, vectors, chosen, {10: "livres"}, encoder="descriptor", params=SMALL)
+    return fit_model(
+        table, vectors, chosen, {10: "livres"}, encoder=create_encoder("descriptor"), params=SMALL
+    )
 
 
 def flat(trained: Trained) -> dict[str, NDArray[Any]]:
@@ -161,7 +164,13 @@ def test_training_repeats_to_the_bit_with_any_number_of_threads(
     labels = schema.unique_labels(schema.read_labels(paths.raw / "Y_train.csv"))
     rows = np.flatnonzero(~split_rows(features, labels, quick_params.split).held_out)
     again = fit_model(
-        features, vectors, rows, {}, encoder="descriptor", params=quick_params.train, threads=1
+        features,
+        vectors,
+        rows,
+        {},
+        encoder=create_encoder("descriptor"),
+        params=quick_params.train,
+        threads=1,
     )
     saved = {
         f"{stem}.{name}": array
@@ -278,7 +287,7 @@ def test_notes_say_what_is_going_on() -> None:
         vectors,
         np.arange(len(table)),
         {},
-        encoder="descriptor",
+        encoder=create_encoder("descriptor"),
         params=SMALL,
         note=notes.append,
     )

@@ -35,13 +35,9 @@ def model_manifest(predictor: Predictor, params: TrainParams) -> dict[str, Any]:
         "classes": [asdict(entry) for entry in predictor.types],
         "branches": sorted(predictor.fusion.trained),
         "text_version": TEXT_VERSION,
-        "image_encoder": {
-            "name": encoder.name,
-            "version": encoder.version,
-            "dimension": encoder.dimension,
-        },
+        "image_encoder": encoder.describe(),
         "decoder": DECODER,
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in sorted({*LIBRARIES, *encoder.libraries})},
         "threshold": asdict(predictor.threshold),
         "params": params.model_dump(mode="json"),
     }

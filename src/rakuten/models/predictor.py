@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rakuten.errors import ConfigurationError, ModelError
-from rakuten.features.encoder import ImageEncoder, Picture, create_encoder, encode_stream
+from rakuten.features.encoder import ImageEncoder, Picture, encode_stream
+from rakuten.features.encoder_store import restore_encoder
 from rakuten.features.rows import TextRow, text_row
+from rakuten.features.vector_cache import VectorCache
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
 from rakuten.models.model_directory import GOLDEN, read_arrays, read_manifest, verify_files
@@ -90,6 +92,8 @@ class Predictor:
     threshold: Threshold
     manifest: dict[str, Any]
     threads: int = 1
+    cache: VectorCache | None = None
+    """Vectors of trusted files that stages encode again; never set where anybody uploads."""
 
     @classmethod
     def load(cls, directory: Path, *, threads: int = 1) -> Self:
@@ -115,12 +119,7 @@ class Predictor:
                 f"this version makes form {TEXT_VERSION}.",
                 hint="retrain it, or install the version of rakuten-classifier that wrote it",
             )
-        encoder = create_encoder(manifest["image_encoder"]["name"])
-        if encoder.version != manifest["image_encoder"]["version"]:
-            raise ModelError(
-                f"{directory} needs image encoder {manifest['image_encoder']}; "
-                f"this version has {encoder.name} {encoder.version}."
-            )
+        encoder = restore_encoder(manifest["image_encoder"], directory)
         branches, threshold = manifest["branches"], manifest["threshold"]
         text = image = None
         if "text" in branches:
@@ -166,7 +165,7 @@ class Predictor:
         """Clean the texts and encode the photos of a batch."""
         rows = [text_row(product.designation, product.description) for product in products]
         pictures = [product.image for product in products]
-        chunks = list(encode_stream(self.encoder, pictures, threads=self.threads))
+        chunks = list(encode_stream(self.encoder, pictures, threads=self.threads, cache=self.cache))
         status = [state for chunk in chunks for state in chunk.status]
         present = {
             "text": np.array([row.has_text for row in rows]),

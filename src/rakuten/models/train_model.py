@@ -19,7 +19,7 @@ from rakuten.data.split import (
 )
 from rakuten.errors import ContractError
 from rakuten.features.build_features import documents
-from rakuten.features.encoder import create_encoder
+from rakuten.features.encoder import ImageEncoder
 from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
 from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
@@ -89,7 +89,7 @@ def fit_model(
     rows: NDArray[np.int64],
     names: Mapping[int, str],
     *,
-    encoder: str,
+    encoder: ImageEncoder,
     params: TrainParams,
     threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
@@ -101,7 +101,7 @@ def fit_model(
         vectors: their image vectors (may be a memory map), shape (all, dimension).
         rows: positions of the training side in both; the others are never looked at.
         names: product type → name.
-        encoder: name of the image encoder that made ``vectors``.
+        encoder: what made ``vectors``.
         params: the train section of ``params.yaml``.
         threads: threads to train with; the result does not depend on it.
         note: called with what is going on.
@@ -146,7 +146,7 @@ def fit_model(
         text=text,
         image=image,
         fusion=fusion,
-        encoder=create_encoder(encoder),
+        encoder=encoder,
         threshold=threshold,
         manifest={},
         threads=threads,

@@ -1,7 +1,7 @@
 """Stage train: features → model directory, held-out rows, reports, and one tracked run."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.errors import ContractError, ImageError, ModelError
+from rakuten.features.encoder_store import load_encoder
+from rakuten.features.vector_cache import open_cache
 from rakuten.imaging import read_image
 from rakuten.io import atomic_path, read_json, write_csv, write_json
 from rakuten.logs import Progress
@@ -21,7 +23,7 @@ from rakuten.models.predictor import Prediction, Predictor, Product, check_golde
 from rakuten.models.train_model import Split, fit_model, split_rows
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
-from rakuten.stages.features import read_features, read_stage_csv
+from rakuten.stages.features import ENCODER, read_features, read_stage_csv
 from rakuten.stages.ingest import MERGED
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def run_train(
     params: Params,
     *,
     threads: int = 1,
+    cache: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> TrainOutcome:
@@ -62,7 +65,7 @@ def run_train(
         ModelError: the saved model does not answer as the trained one did.
         StorageError: the outputs cannot be written.
     """
-    features, vectors, manifest = read_features(paths)
+    features, vectors, _ = read_features(paths)
     labels = schema.unique_labels(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))
     split = split_rows(features, labels, params.split)
     names = read_names(paths)
@@ -71,7 +74,7 @@ def run_train(
         vectors,
         np.flatnonzero(~split.held_out),
         names,
-        encoder=manifest["image_encoder"]["name"],
+        encoder=load_encoder(paths.processed / ENCODER),
         params=params.train,
         threads=threads,
         note=note,
@@ -79,9 +82,13 @@ def run_train(
     held_out = _held_out_rows(read_stage_csv(paths, MERGED), features, split)
     note("scoring held-out rows")
     predictor = trained.predictor
-    predictions = predict_table(
-        predictor, held_out, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
-    )
+    with open_cache(cache, predictor.encoder) as known:
+        predictions = predict_table(
+            replace(predictor, cache=known),
+            held_out,
+            paths.raw_file(catalog.IMAGE_TRAIN),
+            progress=progress,
+        )
     metrics = {
         "held_out": held_out_scores(held_out, predictions),
         "out_of_fold": trained.out_of_fold,
@@ -153,7 +160,13 @@ def _save(
     directory: Path, predictor: Predictor, golden: list[Product], manifest: dict[str, Any]
 ) -> None:
     """Write the model, load it again, and compare its answers."""
-    write_model(directory, model_arrays(predictor), golden_products(predictor, golden), manifest)
+    write_model(
+        directory,
+        model_arrays(predictor),
+        golden_products(predictor, golden),
+        manifest,
+        predictor.encoder.files(),
+    )
     deviation = check_golden(Predictor.load(directory, threads=predictor.threads), directory)
     if not deviation <= GOLDEN_TOLERANCE:
         raise ModelError(f"{directory} answers its golden products {deviation:.2g} off as saved.")
