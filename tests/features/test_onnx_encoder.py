@@ -183,7 +183,7 @@ def test_the_description_holds_no_path_of_this_machine(network: tuple[Path, Onnx
     ("form", "changes", "message"),
     [
         ({"extra_input": True}, {}, "takes 2 inputs .*input_ids"),
-        ({"side": 64}, {}, r"takes pixel_values .*64, 64\].* × 32 × 32"),
+        ({}, {"input_size": 64}, r"takes pixel_values .*32, 32\].* × 64 × 64"),
         ({"batch": 8}, {}, r"takes pixel_values .*\[8, 3"),
         ({"taken": TensorProto.UINT8}, {}, r"takes pixel_values tensor\(uint8\)"),
         ({"real": TensorProto.DOUBLE}, {}, "cannot be loaded.*NOT_IMPLEMENTED"),

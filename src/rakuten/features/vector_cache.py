@@ -34,7 +34,8 @@ KEPT: Final = 3
 _NUMBERS: Final = np.dtype("<f4")
 _CHECKSUM_BYTES: Final = 8
 _WAIT_SECONDS: Final = 30.0
-_CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Error codes of a file that is of no use; the last means that its tables are not these."""
 _SIDE_FILES: Final = ("", "-wal", "-shm")
 _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS about (identity TEXT NOT NULL);
@@ -179,16 +180,17 @@ class VectorCache:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if isinstance(error, _Corrupt) or code in _CORRUPT:
                 self._rebuild(error)
-            elif self._connection is not None and self._is_readable():
+            elif self._may_write and self._is_readable():
                 self._may_write = False
                 log.warning("vector cache: no more is kept", extra=self._where(error))
             else:
                 self._give_up(error)
 
     def _is_readable(self) -> bool:
+        if self._connection is None:
+            return False
         try:
-            if self._connection is not None:
-                self._connection.execute("SELECT count(*) FROM about").fetchone()
+            self._connection.execute("SELECT photo FROM vectors LIMIT 1").fetchone()
         except sqlite3.Error:
             return False
         return True

@@ -64,11 +64,13 @@ def _fetch(params: OnnxParams) -> Path:
     except ModuleNotFoundError as error:
         raise MissingExtraError("huggingface-hub", "deep", "Fetching a network") from error
     where = f"{params.repository} at {params.revision}"
-    log.info("fetching network", extra={"repository": params.repository, "file": params.file})
+    wanted = {"repo_id": params.repository, "filename": params.file, "revision": params.revision}
+    known = huggingface_hub.try_to_load_from_cache(**wanted)
+    if isinstance(known, str):  # the download would ask the hub for other things even then
+        return Path(known)
+    log.info("fetching a network", extra={"repository": params.repository, "file": params.file})
     try:
-        path = huggingface_hub.hf_hub_download(
-            params.repository, params.file, revision=params.revision
-        )
+        path = huggingface_hub.hf_hub_download(**wanted)
     except errors.RevisionNotFoundError as error:
         raise ConfigurationError(
             f"features.onnx.revision: {params.repository} has no commit {params.revision}.",
