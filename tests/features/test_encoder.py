@@ -17,18 +17,12 @@ from rakuten.features.encoder import (
     encode_each,
     encode_stream,
 )
+from tests.features.photos import photo
 
 
 @pytest.fixture(scope="module")
 def encoder() -> ImageEncoder:
     return create_encoder("descriptor")
-
-
-def photo(seed: int, side: int = 90) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def together(parts: list[EncodedImages]) -> tuple[NDArray[np.float32], list[str]]:
