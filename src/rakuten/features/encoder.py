@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rakuten.errors import ConfigurationError, ImageError
+from rakuten.features.image_statistics import STATISTICS, image_statistics
 from rakuten.imaging import decode_image, map_chunks, read_image
 
 Picture = bytes | Path | None
@@ -51,9 +52,14 @@ class ImageEncoder(ABC):
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Vectors of a chunk of photos: ``status`` ok, missing or unreadable, zeros where not ok."""
+    """A chunk of photos: ``status`` ok, missing or unreadable, all numbers zero where not ok.
+
+    ``vectors`` has shape (n, dimension); ``statistics`` has the columns of
+    :data:`rakuten.features.image_statistics.STATISTICS`.
+    """
 
     vectors: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     status: list[str]
 
 
@@ -68,10 +74,13 @@ def encode_each(encoder: ImageEncoder, pictures: Sequence[Picture]) -> EncodedIm
         except ImageError as error:
             status.append("missing" if error.reason == "missing" else "unreadable")
     vectors = np.zeros((len(pictures), encoder.dimension), dtype=np.float32)
+    statistics = np.zeros((len(pictures), len(STATISTICS)), dtype=np.float32)
     if decoded:
         usable = np.array([state == "ok" for state in status])
-        vectors[usable] = encoder.encode_pixels(encoder._stack(decoded))
-    return EncodedImages(vectors, status)
+        pixels = encoder._stack(decoded)
+        vectors[usable] = encoder.encode_pixels(pixels)
+        statistics[usable] = image_statistics(pixels)
+    return EncodedImages(vectors, statistics, status)
 
 
 def encode_stream(
