@@ -73,13 +73,14 @@ def encode_each(encoder: ImageEncoder, pictures: Sequence[Picture]) -> EncodedIm
             status.append("ok")
         except ImageError as error:
             status.append("missing" if error.reason == "missing" else "unreadable")
-    vectors = np.zeros((len(pictures), encoder.dimension), dtype=np.float32)
-    statistics = np.zeros((len(pictures), len(STATISTICS)), dtype=np.float32)
+    # A photo's vector and its statistics are one row of numbers, to be kept together.
+    length = encoder.dimension + len(STATISTICS)
+    numbers = np.zeros((len(pictures), length), dtype=np.float32)
     if decoded:
         usable = np.array([state == "ok" for state in status])
         pixels = encoder._stack(decoded)
-        vectors[usable] = encoder.encode_pixels(pixels)
-        statistics[usable] = image_statistics(pixels)
+        numbers[usable] = np.hstack([encoder.encode_pixels(pixels), image_statistics(pixels)])
+    vectors, statistics = np.split(numbers, [encoder.dimension], axis=1)
     return EncodedImages(vectors, statistics, status)
 
 

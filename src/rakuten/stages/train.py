@@ -89,6 +89,7 @@ def run_train(
         "threshold": asdict(predictor.threshold),
     }
     write_csv(paths.processed / HELD_OUT, held_out)
+    reference = reference_arrays([p.features for p in predictions], seed=params.train.seed)
     about = {
         **model_manifest(predictor, params.train),
         "split": {
@@ -98,13 +99,10 @@ def run_train(
             "held_out_rejected": split.rejected_held_out,
         },
         "scores": metrics,
-    }
-    rows = [prediction.features for prediction in predictions]
-    arrays = {
-        **model_arrays(predictor),
-        REFERENCE: reference_arrays(rows, seed=params.train.seed),
+        "reference": {"rows": len(reference["confidence"]), "source": "held-out rows"},
     }
     golden = golden_products(predictor, _golden_candidates(held_out, paths.raw))
+    arrays = {**model_arrays(predictor), REFERENCE: reference}
     _save(paths.model, arrays, golden, about, threads=threads)
     _write_reports(paths.reports, metrics, held_out, predictions, names)
     return TrainOutcome(metrics, model_sha256(paths.model), split.fingerprint, paths.model)
