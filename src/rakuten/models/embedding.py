@@ -7,7 +7,6 @@ from typing import Any, Final, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 
 from rakuten.features.vectoriser import Document, HashedTfidf
 
@@ -142,6 +141,8 @@ def _sample(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def _fit(inputs: NDArray[np.float64] | sp.csr_matrix, seed: int) -> Projection | None:
     """Leading right singular vectors (Halko et al., 2011), scaled to unit variance."""
+    from sklearn.utils.extmath import randomized_svd  # training only: serving starts faster
+
     # A sparse matrix stays sparse: its mean is small, and the offset removes it afterwards.
     centred = inputs if sp.issparse(inputs) else inputs - inputs.mean(axis=0)
     count = min(DIMENSION, *inputs.shape)
