@@ -120,6 +120,18 @@ def test_the_cache_changes_no_vector(encoder: CountingEncoder, tmp_path: Path) -
         assert states == status
 
 
+def test_statistics_come_from_the_cache_with_the_vectors(
+    encoder: CountingEncoder, tmp_path: Path
+) -> None:
+    expected = encode_each(encoder, photos(9)).statistics
+    for _ in range(2):
+        with open_cache(tmp_path, encoder) as cache:
+            found = encode_each(encoder, photos(9), cache=cache).statistics
+        assert np.array_equal(found, expected)
+    assert expected.any()
+    assert encoder.work == (18, 18)
+
+
 def test_only_new_photos_are_encoded(encoder: CountingEncoder, tmp_path: Path) -> None:
     run(encoder, tmp_path, photos(20))
     vectors, _ = run(encoder, tmp_path, [*photos(5, start=100), *photos(20)])

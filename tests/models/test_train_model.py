@@ -174,7 +174,7 @@ def test_training_repeats_to_the_bit_with_any_number_of_threads(
     )
     saved = {
         f"{stem}.{name}": array
-        for stem in ("fusion", "text", "vectoriser", "image")
+        for stem in ("fusion", "text", "vectoriser", "image", "embedding")
         for name, array in read_arrays(paths.model, stem).items()
     }
     assert_same(flat(again), saved)
@@ -232,7 +232,8 @@ def test_without_photos_there_is_a_text_model() -> None:
     assert predictor.image is None
     assert predictor.text is not None
     assert predictor.fusion.trained == {"text"}
-    assert set(model_arrays(predictor)) == {"fusion", "text", "vectoriser"}
+    assert set(model_arrays(predictor)) == {"fusion", "text", "vectoriser", "embedding"}
+    assert predictor.embedder.image is None
     answer = predictor.predict([Product("type2"), Product(image=b"broken")])
     assert answer[0].prdtypecode == 2583
     assert answer[1].decision == "review"
@@ -251,7 +252,8 @@ def test_without_text_there_is_an_image_model() -> None:
     assert trained.predictor.text is None
     assert trained.predictor.fusion.trained == {"image"}
     assert trained.out_of_fold["accuracy"] > 0.9
-    assert set(model_arrays(trained.predictor)) == {"fusion", "image"}
+    assert set(model_arrays(trained.predictor)) == {"fusion", "image", "embedding"}
+    assert trained.predictor.embedder.text is None
 
 
 def test_neither_text_nor_photos_is_nothing_to_learn_from() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rakuten import catalog
 from rakuten.features.encoder import ImageEncoder, encode_stream
-from rakuten.features.rows import TextRow, text_row
+from rakuten.features.rows import TextRow, text_rows
 from rakuten.features.vector_cache import VectorCache
 from rakuten.io import atomic_path
 from rakuten.logs import Progress
@@ -34,7 +34,7 @@ def text_features(merged: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     pairs = zip(merged[catalog.DESIGNATION], merged[catalog.DESCRIPTION], strict=True)
-    rows = [text_row(designation, description).to_dict() for designation, description in pairs]
+    rows = [row.to_dict() for row in text_rows(pairs)]
     measured = pd.DataFrame(rows, index=merged.index, columns=list(TextRow.__annotations__))
     return pd.concat([merged[list(KEPT)], measured], axis=1)
 

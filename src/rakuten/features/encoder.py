@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 
 from rakuten.errors import ConfigurationError, ImageError
+from rakuten.features.image_statistics import STATISTICS, image_statistics
 from rakuten.features.vector_cache import VectorCache
 from rakuten.imaging import content_hash, decode_image, map_chunks, read_image
 from rakuten.params import OnnxParams
@@ -33,6 +34,11 @@ class ImageEncoder(ABC):
     """Photos that are best encoded at a time."""
     libraries: tuple[str, ...] = ("numpy", "opencv-python-headless")
     """Packages that the vectors depend on, besides the decoder."""
+
+    @property
+    def row_length(self) -> int:
+        """Numbers of a photo that are made and kept together: its vector and its statistics."""
+        return self.dimension + len(STATISTICS)
 
     @abstractmethod
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,9 +83,14 @@ class ImageEncoder(ABC):
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Vectors of a chunk of photos: ``status`` ok, missing or unreadable, zeros where not ok."""
+    """A chunk of photos: ``status`` ok, missing or unreadable, all numbers zero where not ok.
+
+    ``vectors`` has shape (n, dimension); ``statistics`` has the columns of
+    :data:`rakuten.features.image_statistics.STATISTICS`.
+    """
 
     vectors: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     status: list[str]
 
 
@@ -90,7 +101,7 @@ def encode_each(
 
     Photos that the cache knows are neither decoded nor encoded.
     """
-    vectors = np.zeros((len(pictures), encoder.dimension), dtype=np.float32)
+    numbers = np.zeros((len(pictures), encoder.row_length), dtype=np.float32)
     status = ["ok"] * len(pictures)
     new: dict[int, str] = {}
     decoded: list[NDArray[np.uint8]] = []
@@ -103,15 +114,17 @@ def encode_each(
                 decoded.append(encoder.decode(data))
                 new[row] = photo
             else:
-                vectors[row] = known
+                numbers[row] = known
         except ImageError as error:
             status[row] = "missing" if error.reason == "missing" else "unreadable"
     if new:
         rows = list(new)
-        vectors[rows] = encoder.encode_pixels(encoder._stack(decoded))
+        pixels = encoder._stack(decoded)
+        numbers[rows] = np.hstack([encoder.encode_pixels(pixels), image_statistics(pixels)])
         if cache:
-            cache.put({photo: vectors[row] for row, photo in new.items()})
-    return EncodedImages(vectors, status)
+            cache.put({photo: numbers[row] for row, photo in new.items()})
+    vectors, statistics = np.split(numbers, [encoder.dimension], axis=1)
+    return EncodedImages(vectors, statistics, status)
 
 
 def encode_stream(

@@ -39,7 +39,7 @@ class OnnxEncoder(ImageEncoder):
     """
 
     name = "onnx"
-    libraries = ("numpy", "onnxruntime")
+    libraries = ("numpy", "onnxruntime", "opencv-python-headless")
 
     def __init__(self, weights: Path, params: OnnxParams) -> None:
         """Load a network and try it on a plain picture.

@@ -1,5 +1,6 @@
 """The feature row of a product: cleaned text and the simple numbers that are watched for drift."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,18 @@ from rakuten.text import clean_text, guess_language, has_markup
 
 @dataclass(frozen=True)
 class TextRow:
-    """A product's cleaned text and its numbers; lengths are in characters of the cleaned text."""
+    """A product's cleaned text and its numbers; lengths are in characters of the cleaned text.
+
+    ``digit_share`` is that of the cleaned title, ``upper_share`` that of the raw title, which
+    still has its capitals.
+    """
 
     clean_designation: str
     clean_description: str
     designation_length: int
     description_length: int
     designation_words: int
+    description_words: int
     digit_share: float
     upper_share: float
     has_description: int
@@ -31,6 +37,11 @@ class TextRow:
         return dict(vars(self))
 
 
+def text_rows(pairs: Iterable[tuple[str, str]]) -> list[TextRow]:
+    """Clean and measure many raw (designation, description) pairs, in order."""
+    return [text_row(designation, description) for designation, description in pairs]
+
+
 def text_row(designation: str, description: str) -> TextRow:
     """Clean a product's text and measure it."""
     title, body = clean_text(designation), clean_text(description)
@@ -40,8 +51,9 @@ def text_row(designation: str, description: str) -> TextRow:
         designation_length=len(title),
         description_length=len(body),
         designation_words=len(title.split()),
-        digit_share=_share(sum(c.isdigit() for c in title), len(title)),
-        upper_share=_share(sum(c.isupper() for c in designation), len(designation)),
+        description_words=len(body.split()),
+        digit_share=_share(sum(map(str.isdigit, title)), len(title)),
+        upper_share=_share(sum(map(str.isupper, designation)), len(designation)),
         has_description=int(bool(body)),
         has_markup=int(has_markup(designation) or has_markup(description)),
         language=guess_language(f"{title} {body[:500]}"),

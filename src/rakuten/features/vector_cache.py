@@ -1,5 +1,8 @@
 """Vectors of photos that were encoded before, by content: one SQLite file for each encoder.
 
+A photo's vector here is all that is computed from its pixels: the encoder's vector and the
+statistics that are watched for drift.
+
 The cache changes how long work takes, never what comes out. So whatever goes wrong with it is
 a warning, and the work goes on without it: no photo is lost, and no vector is ever wrong,
 because each is checked against a checksum over photo and vector.
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rakuten.features.image_statistics import STATISTICS
 from rakuten.imaging import DECODER
 from rakuten.logs import get_logger
 
@@ -51,7 +55,7 @@ def open_cache(folder: Path | None, encoder: "ImageEncoder") -> "Iterator[Vector
     if folder is None:
         yield None
         return
-    cache = VectorCache(folder, encoder_identity(encoder), encoder.dimension)
+    cache = VectorCache(folder, encoder_identity(encoder), encoder.row_length)
     try:
         yield cache
     finally:
@@ -66,6 +70,7 @@ def encoder_identity(encoder: "ImageEncoder", *, decoder: str = DECODER) -> str:
             "version": encoder.version,
             "dimension": encoder.dimension,
             "decoder": decoder,
+            "statistics": STATISTICS,
             "libraries": {name: _installed(name) for name in encoder.libraries},
         },
         sort_keys=True,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rakuten.errors import ModelError
 from rakuten.io import remove_orphans, sha256_file, storage_error, swap_directory, write_json
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 GOLDEN: Final = "golden.json"
 

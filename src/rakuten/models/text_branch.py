@@ -24,7 +24,11 @@ class TextBranch:
 
     def scores(self, documents: Sequence[Document]) -> NDArray[np.float64]:
         """Signed distances to each type's plane, shape (n, classes)."""
-        return _scores(self.vectoriser.transform(documents), self.coefficients, self.intercepts)
+        return self.matrix_scores(self.vectoriser.transform(documents))
+
+    def matrix_scores(self, matrix: sp.csr_matrix) -> NDArray[np.float64]:
+        """Scores of documents that the vectoriser has transformed, shape (n, classes)."""
+        return _scores(matrix, self.coefficients, self.intercepts)
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """The linear part as plain arrays; coefficients are halved to 16 bits."""

@@ -20,6 +20,7 @@ from rakuten.data.split import (
 from rakuten.errors import ContractError
 from rakuten.features.build_features import documents
 from rakuten.features.encoder import ImageEncoder
+from rakuten.models.embedding import Embedder, fit_image_projection, fit_text_projection
 from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
 from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
@@ -133,6 +134,7 @@ def fit_model(
     # One BLAS thread: sums come out the same to the bit, and do not stall on a busy machine.
     with threadpool_limits(limits=1, user_api="blas"):
         text, image, scores = _fit_branches(task, note)
+        embedder = _fit_embedder(task, text, image)
         note("fusion and threshold")
         fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
         fusion = fit_fusion(scores, task.present, positions, **fitting)
@@ -146,6 +148,7 @@ def fit_model(
         text=text,
         image=image,
         fusion=fusion,
+        embedder=embedder,
         encoder=encoder,
         threshold=threshold,
         manifest={},
@@ -206,6 +209,15 @@ def _fit_branches(
             hint="data/interim/ingest_report.json says what was found",
         )
     return text, image, scores
+
+
+def _fit_embedder(task: _Task, text: TextBranch | None, image: ImageBranch | None) -> Embedder:
+    seed, written = task.params.seed, np.flatnonzero(task.present["text"])
+    pictured = task.rows[task.present["image"]]
+    return Embedder(
+        fit_text_projection(text.vectoriser, task.documents, written, seed=seed) if text else None,
+        fit_image_projection(task.vectors, pictured, seed=seed) if image else None,
+    )
 
 
 def _out_of_fold_report(

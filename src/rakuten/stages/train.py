@@ -1,6 +1,6 @@
 """Stage train: features → model directory, held-out rows, reports, and one tracked run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from rakuten.imaging import read_image
 from rakuten.io import atomic_path, read_json, write_csv, write_json
 from rakuten.logs import Progress
 from rakuten.models import evaluate
-from rakuten.models.model_directory import model_sha256, write_model
+from rakuten.models.model_directory import Arrays, model_sha256, write_model
 from rakuten.models.packaging import GOLDEN_PRODUCTS, golden_products, model_arrays, model_manifest
 from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Prediction, Predictor, Product, check_golden
+from rakuten.models.reference import REFERENCE, reference_arrays
 from rakuten.models.train_model import Split, fit_model, split_rows
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
@@ -95,6 +96,7 @@ def run_train(
         "threshold": asdict(predictor.threshold),
     }
     write_csv(paths.processed / HELD_OUT, held_out)
+    reference = reference_arrays([p.features for p in predictions], seed=params.train.seed)
     about = {
         **model_manifest(predictor, params.train),
         "split": {
@@ -104,8 +106,11 @@ def run_train(
             "held_out_rejected": split.rejected_held_out,
         },
         "scores": metrics,
+        "reference": {"rows": len(reference["confidence"]), "source": "held-out rows"},
     }
-    _save(paths.model, predictor, _golden_candidates(held_out, paths.raw), about)
+    golden = golden_products(predictor, _golden_candidates(held_out, paths.raw))
+    arrays = {**model_arrays(predictor), REFERENCE: reference}
+    _save(paths.model, arrays, golden, about, predictor.encoder.files(), threads=threads)
     _write_reports(paths.reports, metrics, held_out, predictions, names)
     return TrainOutcome(metrics, model_sha256(paths.model), split.fingerprint, paths.model)
 
@@ -157,30 +162,27 @@ def _held_out_rows(
 
 
 def _save(
-    directory: Path, predictor: Predictor, golden: list[Product], manifest: dict[str, Any]
+    directory: Path,
+    arrays: dict[str, Arrays],
+    golden: list[dict[str, Any]],
+    manifest: dict[str, Any],
+    files: Mapping[str, Path],
+    *,
+    threads: int,
 ) -> None:
     """Write the model, load it again, and compare its answers."""
-    write_model(
-        directory,
-        model_arrays(predictor),
-        golden_products(predictor, golden),
-        manifest,
-        predictor.encoder.files(),
-    )
-    deviation = check_golden(Predictor.load(directory, threads=predictor.threads), directory)
+    write_model(directory, arrays, golden, manifest, files)
+    deviation = check_golden(Predictor.load(directory, threads=threads), directory)
     if not deviation <= GOLDEN_TOLERANCE:
         raise ModelError(f"{directory} answers its golden products {deviation:.2g} off as saved.")
 
 
 def _golden_candidates(table: "pd.DataFrame", raw: Path) -> list[Product]:
-    step = max(len(table) // GOLDEN_PRODUCTS, 1)
-    columns = zip(
-        table[catalog.DESIGNATION], table[catalog.DESCRIPTION], table["image_path"], strict=True
-    )
+    spaced = table.iloc[:: max(len(table) // GOLDEN_PRODUCTS, 1)]
+    columns = (spaced[name] for name in (catalog.DESIGNATION, catalog.DESCRIPTION, "image_path"))
     return [
         Product(designation, description, _bytes(raw / path))
-        for row, (designation, description, path) in enumerate(columns)
-        if row % step == 0
+        for designation, description, path in zip(*columns, strict=True)
     ]
 
 
