@@ -236,6 +236,16 @@ def shorten_vectors(path: Path) -> None:
         connection.execute("UPDATE vectors SET vector = substr(vector, 1, 8)")
 
 
+def store_other_types(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE vectors SET vector = 'text', checksum = 5")
+
+
+def store_no_text(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE about SET identity = CAST(x'ff00ff' AS TEXT)")
+
+
 def rename_owner(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE about SET identity = 'another'")
@@ -257,10 +267,12 @@ def drop_columns(path: Path) -> None:
         flip_a_number,
         swap_vectors,
         shorten_vectors,
+        store_other_types,
+        store_no_text,
         rename_owner,
         drop_columns,
     ],
-    ids="garbage third stub middle number swapped short owner columns".split(),
+    ids="garbage third stub middle number swapped short types text owner columns".split(),
 )
 def test_a_spoilt_file_gives_no_wrong_vector_and_is_made_anew(
     tmp_path: Path,

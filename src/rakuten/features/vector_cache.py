@@ -147,7 +147,8 @@ class VectorCache:
         if row is None:
             return None
         content, checksum = row
-        if len(content) != self._bytes or checksum != _checksum(key, content):
+        whole = isinstance(content, bytes) and len(content) == self._bytes
+        if not whole or checksum != _checksum(key, content):
             raise _Corrupt("a vector does not match its checksum")
         return bytes(content)
 
@@ -182,8 +183,9 @@ class VectorCache:
         try:
             yield
         except (sqlite3.Error, _Corrupt) as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if isinstance(error, _Corrupt) or code in _CORRUPT:
+            # Without a code it comes from this class or from a text that is no UTF-8.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            if code in _CORRUPT:
                 self._rebuild(error)
             elif self._may_write and self._is_readable():
                 self._may_write = False
@@ -254,11 +256,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _checksum(photo: bytes, content: bytes) -> bytes:
