@@ -119,6 +119,9 @@ def map_chunks(
     Decoding releases the interpreter lock, so threads suffice. At most ``2 * threads``
     chunks are under way, so memory does not grow with the number of items.
     """
+    if 0 < len(items) <= chunk:  # starting a thread takes longer than describing a photo
+        yield work(items)
+        return
     with ThreadPoolExecutor(max_workers=threads) as pool:
         waiting: deque[Future[Result]] = deque()
         for start in range(0, len(items), chunk):
