@@ -1,9 +1,12 @@
 """The one inference path: the same answer however a product reaches it, and an answer for any."""
 
+import base64
 import dataclasses
 import io
+import json
 import re
 import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from rakuten.data import schema
 from rakuten.errors import ImageError
 from rakuten.imaging import decode_image, read_image
 from rakuten.models.evaluate import overall_scores
-from rakuten.models.model_directory import write_model
+from rakuten.models.model_directory import GOLDEN, write_model
 from rakuten.models.packaging import golden_products, model_arrays, model_manifest
 from rakuten.models.predict_model import (
     PREDICTION_COLUMNS,
@@ -291,6 +294,44 @@ def test_the_golden_products_are_answered_as_when_saved(
     trained_project: Project, predictor: Predictor
 ) -> None:
     assert check_golden(predictor, trained_project[0].model) <= 1e-9
+
+
+def test_the_golden_products_cover_every_case_of_the_fusion(trained_project: Project) -> None:
+    golden = json.loads((trained_project[0].model / GOLDEN).read_text(encoding="utf-8"))
+    cases = Counter(
+        (bool(entry["designation"] or entry["description"]), bool(entry["image"]))
+        for entry in golden
+    )
+    assert len(golden) == 32
+    assert cases[True, True] >= 8
+    assert cases[True, False] >= 4
+    assert cases[False, True] >= 4
+    assert cases[False, False] == 1
+
+
+def test_few_or_no_products_still_make_golden_ones(
+    predictor: Predictor, products: list[Product]
+) -> None:
+    assert len(golden_products(predictor, products[:3])) == 4
+    only = golden_products(predictor, [])
+    assert [entry["image"] for entry in only] == [None]
+    assert np.allclose(only[0]["probabilities"], predictor.fusion.priors)
+
+
+def test_a_golden_photo_that_is_too_large_goes_as_a_smaller_copy(predictor: Predictor) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    large, broken = buffer.getvalue(), b"not a photo" * 20_000
+    photo, none, _ = golden_products(
+        predictor, [Product("Table", image=large), Product(image=broken)]
+    )
+    copy = base64.b64decode(photo["image"])
+    assert len(copy) < 100_000 < len(large)
+    assert decode_image(copy, 256).shape == (256, 256, 3)
+    again = predictor.predict_proba([Product("Table", image=copy)])[0]
+    assert np.abs(again - photo["probabilities"]).max() <= OTHER_BATCH
+    assert none["image"] is None
 
 
 @pytest.mark.parametrize("branch", ["text", "image", "fusion"])

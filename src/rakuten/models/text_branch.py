@@ -27,7 +27,11 @@ class TextBranch:
 
     def scores(self, documents: Sequence[Document]) -> NDArray[np.float64]:
         """Signed distances to each type's plane, shape (n, classes)."""
-        return self.linear.scores(self.vectoriser.transform(documents))
+        return self.matrix_scores(self.vectoriser.transform(documents))
+
+    def matrix_scores(self, matrix: sp.csr_matrix) -> NDArray[np.float64]:
+        """Scores of documents that the vectoriser has transformed, shape (n, classes)."""
+        return self.linear.scores(matrix)
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """The linear part as plain arrays: 8-bit levels, and a scale for each column."""

@@ -1,12 +1,13 @@
 """Stage predict: model and test rows → data/processed/predictions.csv; also scores new files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.errors import DataNotFoundError
+from rakuten.features.vector_cache import open_cache
 from rakuten.io import write_csv
 from rakuten.logs import Progress
 from rakuten.models.predict_model import challenge_frame, predict_table, prediction_frame
@@ -35,6 +36,7 @@ def run_predict(
     *,
     form: Format = "full",
     threads: int = 1,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> PredictOutcome:
     """Predict every row of a table in the challenge's form and write one row for each.
@@ -47,6 +49,7 @@ def run_predict(
         params: batch size and number of alternatives.
         form: full, or the challenge's submission form.
         threads: threads that decode photos.
+        cache: folder of vectors that are kept between runs, or None.
         progress: called with (done, total).
 
     Raises:
@@ -62,14 +65,15 @@ def run_predict(
             f"There is no image folder {images}.",
             hint=f"it holds files named {catalog.image_name('<imageid>', '<productid>')}",
         )
-    predictions = predict_table(
-        predictor,
-        products,
-        images,
-        batch_size=params.batch_size,
-        alternatives=params.alternatives,
-        progress=progress,
-    )
+    with open_cache(cache, predictor.encoder) as known:
+        predictions = predict_table(
+            replace(predictor, cache=known),
+            products,
+            images,
+            batch_size=params.batch_size,
+            alternatives=params.alternatives,
+            progress=progress,
+        )
     frame = prediction_frame(products, predictions)
     write_csv(output, challenge_frame(frame) if form == "challenge" else frame)
     states = [prediction.image_status for prediction in predictions]
