@@ -50,6 +50,7 @@ def features(context: typer.Context) -> None:
             current.paths,
             current.params.features,
             threads=current.settings.rakuten_threads,
+            cache=current.cache,
             progress=progress,
         )
     render.out().print(
@@ -72,7 +73,12 @@ def train(context: typer.Context) -> None:
     threads, start = current.settings.rakuten_threads, time.monotonic()
     with render.progress_bar("scoring held-out rows") as progress:
         outcome = run_train(
-            current.paths, current.params, threads=threads, note=render.note, progress=progress
+            current.paths,
+            current.params,
+            threads=threads,
+            cache=current.cache,
+            note=render.note,
+            progress=progress,
         )
     seconds = time.monotonic() - start
     held_out = outcome.metrics["held_out"]
@@ -131,6 +137,7 @@ def predict(
             current.params.predict,
             form=form.value,
             threads=current.settings.rakuten_threads,
+            cache=current.cache,
             progress=progress,
         )
     render.out().print(
