@@ -115,7 +115,9 @@ def _evaluate(
     paths, threads = current.paths, current.settings.rakuten_threads
     if labels is None:
         with render.progress_bar("answering held-out rows") as progress:
-            return evaluate_held_out(paths, threads=threads, note=render.note, progress=progress)
+            return evaluate_held_out(
+                paths, threads=threads, cache=current.cache, note=render.note, progress=progress
+            )
     with render.progress_bar("looking at photos") as progress:
         return evaluate_predictions(
             predictions or paths.predictions,

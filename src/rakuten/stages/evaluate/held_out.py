@@ -1,6 +1,7 @@
 """The current model on the rows that its training held out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from rakuten import catalog
 from rakuten.data.split import fingerprint, text_hash
 from rakuten.errors import ContractError, DataNotFoundError
+from rakuten.features.vector_cache import open_cache
 from rakuten.io import read_csv
 from rakuten.logs import Progress
 from rakuten.models.evaluate import Answers, Evaluation, evaluate_answers
@@ -18,7 +20,7 @@ from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Prediction, Predictor
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import HELD_OUT, read_names
-from rakuten.text import clean_text
+from rakuten.text import clean_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ def evaluate_held_out(
     paths: ProjectPaths,
     *,
     threads: int = 1,
+    cache: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -41,9 +44,11 @@ def evaluate_held_out(
     predictor = Predictor.load(paths.model, threads=threads)
     split = predictor.manifest["split"]["fingerprint"]
     table = _held_out_rows(paths, split)
-    predictions = predict_table(
-        predictor, table, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
-    )
+    images = paths.raw_file(catalog.IMAGE_TRAIN)
+    with open_cache(cache, predictor.encoder) as known:
+        predictions = predict_table(
+            replace(predictor, cache=known), table, images, progress=progress
+        )
     _require_photos(paths, table, predictions)
     note("resampling the scores")
     return evaluate_answers(
@@ -106,12 +111,9 @@ def _fingerprint(table: "pd.DataFrame", path: Path) -> str:
     absent = [name for name in wanted if name not in table.columns]
     if absent:
         raise ContractError(f"{path} lacks {', '.join(absent)}.", hint="rakuten train")
-    texts = [
-        text_hash(clean_text(designation), clean_text(description))
-        for designation, description in zip(
-            table[catalog.DESIGNATION], table[catalog.DESCRIPTION], strict=True
-        )
-    ]
+    titles = clean_texts(table[catalog.DESIGNATION].tolist())
+    bodies = clean_texts(table[catalog.DESCRIPTION].tolist())
+    texts = [text_hash(title.text, body.text) for title, body in zip(titles, bodies, strict=True)]
     rows = zip(
         table[catalog.INDEX], table[catalog.LABEL], texts, table["image_sha256"], strict=True
     )
