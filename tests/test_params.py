@@ -22,7 +22,7 @@ def test_committed_parameters_are_the_defaults() -> None:
 
 
 def test_committed_parameters_name_every_parameter() -> None:
-    assert yaml.safe_load(COMMITTED.read_text(encoding="utf-8")) == Params().model_dump()
+    assert yaml.safe_load(COMMITTED.read_text(encoding="utf-8")) == Params().model_dump(mode="json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "# nothing\n", "train: {}\n"])

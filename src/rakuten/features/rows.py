@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rakuten.text import clean_text, guess_language, has_markup
+from rakuten.text import clean_texts, guess_language
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,30 @@ class TextRow:
 
 
 def text_rows(pairs: Iterable[tuple[str, str]]) -> list[TextRow]:
-    """Clean and measure many raw (designation, description) pairs, in order."""
-    return [text_row(designation, description) for designation, description in pairs]
+    """Clean and measure raw (designation, description) pairs, all at once and in order."""
+    raw = list(pairs)
+    cleaned = clean_texts([*(title for title, _ in raw), *(body for _, body in raw)])
+    return [
+        TextRow(
+            clean_designation=title.text,
+            clean_description=body.text,
+            designation_length=len(title.text),
+            description_length=len(body.text),
+            designation_words=title.words,
+            description_words=body.words,
+            digit_share=_share(title.digits, len(title.text)),
+            upper_share=_share(title.upper, title.raw_length),
+            has_description=int(bool(body.text)),
+            has_markup=int(title.markup or body.markup),
+            language=guess_language(f"{title.text} {body.text[:500]}"),
+        )
+        for title, body in zip(cleaned[: len(raw)], cleaned[len(raw) :], strict=True)
+    ]
 
 
 def text_row(designation: str, description: str) -> TextRow:
     """Clean a product's text and measure it."""
-    title, body = clean_text(designation), clean_text(description)
-    return TextRow(
-        clean_designation=title,
-        clean_description=body,
-        designation_length=len(title),
-        description_length=len(body),
-        designation_words=len(title.split()),
-        description_words=len(body.split()),
-        digit_share=_share(sum(map(str.isdigit, title)), len(title)),
-        upper_share=_share(sum(map(str.isupper, designation)), len(designation)),
-        has_description=int(bool(body)),
-        has_markup=int(has_markup(designation) or has_markup(description)),
-        language=guess_language(f"{title} {body[:500]}"),
-    )
+    return text_rows([(designation, description)])[0]
 
 
 def _share(part: int, whole: int) -> float:
