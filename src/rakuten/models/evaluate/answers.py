@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rakuten.features.rows import TextRow, text_row
+from rakuten.features.rows import TextRow, text_rows
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,4 @@ class Answers:
     @cached_property
     def texts(self) -> list[TextRow]:
         """Cleaned texts and their measures, as the model sees them."""
-        columns = zip(self.designation, self.description, strict=True)
-        return [text_row(designation, description) for designation, description in columns]
+        return text_rows(zip(self.designation, self.description, strict=True))
