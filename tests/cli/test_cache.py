@@ -28,8 +28,9 @@ def _log_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def root(trained_project: tuple[ProjectPaths, TrainOutcome], tmp_path: Path) -> Path:
-    shutil.copytree(trained_project[0].root, tmp_path / "project")
-    return tmp_path / "project"
+    """A finished project whose cache is empty."""
+    fresh = shutil.ignore_patterns(".rakuten")
+    return Path(shutil.copytree(trained_project[0].root, tmp_path / "project", ignore=fresh))
 
 
 def caches(folder: Path) -> list[str]:

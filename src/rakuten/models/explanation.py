@@ -3,12 +3,16 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rakuten.models.text_branch import DESCRIPTION, TITLE, TextBranch
+
+if TYPE_CHECKING:
+    from rakuten.models.predictor import Encoded, Predictor, Product
 
 FIELDS: Final = {TITLE: "designation", DESCRIPTION: "description"}
 _WORD: Final = re.compile(r"\S+")
@@ -45,15 +49,63 @@ class Evidence:
 class Explanation:
     """Votes of the branches, and the text's evidence, strongest first.
 
-    The weights of all ``words`` add up to the answer's text score without ``base``, the score
-    of a product without text. ``parts`` are single n-grams; the same evidence, seen closer.
+    The weights of all ``words``, or of all ``parts`` (single n-grams: the same evidence, seen
+    closer), and ``base`` add up to the answer's text score. A product without text, or a model
+    without a text branch, has none.
     """
 
     prdtypecode: int
+    label: str
+    probability: float
     votes: tuple[Vote, ...]
     words: tuple[Evidence, ...]
     parts: tuple[Evidence, ...]
     base: float
+
+
+def explain(predictor: "Predictor", product: "Product") -> Explanation:
+    """Explain the answer for one product."""
+    encoded = predictor.encode([product])
+    probabilities = predictor.probabilities(encoded)[0]
+    answer = int(probabilities.argmax())
+    words: list[Evidence] = []
+    parts: list[Evidence] = []
+    base = 0.0
+    if predictor.text is not None and encoded.present["text"][0]:
+        row = encoded.rows[0]
+        document = (row.clean_designation, row.clean_description)
+        words, parts, base = text_evidence(predictor.text, document, answer)
+    return Explanation(
+        prdtypecode=predictor.types[answer].code,
+        label=predictor.types[answer].name,
+        probability=float(probabilities[answer]),
+        votes=tuple(_votes(predictor, encoded, answer)),
+        words=tuple(words),
+        parts=tuple(parts),
+        base=base,
+    )
+
+
+def _votes(predictor: "Predictor", encoded: "Encoded", answer: int) -> list[Vote]:
+    votes = []
+    for branch, present in encoded.present.items():
+        if branch not in predictor.fusion.trained or not present[0]:
+            continue
+        alone = {name: has & (name == branch) for name, has in encoded.present.items()}
+        probabilities: NDArray[np.float64] = predictor.probabilities(
+            replace(encoded, present=alone)
+        )[0]
+        best = int(probabilities.argmax())
+        votes.append(
+            Vote(
+                branch=branch,
+                prdtypecode=predictor.types[best].code,
+                label=predictor.types[best].name,
+                probability=float(probabilities[best]),
+                probability_of_answer=float(probabilities[answer]),
+            )
+        )
+    return votes
 
 
 def text_evidence(

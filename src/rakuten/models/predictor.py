@@ -17,6 +17,7 @@ from rakuten.features.encoder_store import restore_encoder
 from rakuten.features.rows import TextRow, text_rows
 from rakuten.features.vector_cache import VectorCache
 from rakuten.models.embedding import Embedder
+from rakuten.models.explanation import Explanation, explain
 from rakuten.models.feature_row import FeatureRow, Numbers, make_feature_row, rows_or_none
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
@@ -168,6 +169,10 @@ class Predictor:
                 order.tolist(), ranked.tolist(), automatic, modalities, features, strict=True
             )
         ]
+
+    def explain(self, product: Product) -> Explanation:
+        """Why the answer for a product is what it is: votes of the branches, evidence in words."""
+        return explain(self, product)
 
     def predict_proba(self, products: Sequence[Product]) -> NDArray[np.float64]:
         """Calibrated probabilities of shape (n, classes), columns in the order of ``types``."""
