@@ -22,7 +22,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Make .venv with everything the other targets need (done by them when stale)
 
-$(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+$(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml hatch_build.py $(wildcard src/rakuten/kernel/source/*)
 	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not on the PATH; install Python 3.11 or say PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
@@ -77,7 +77,7 @@ lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header --all-extras --group dev pyproject.toml -o requirements/all.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt pyproject.toml -o requirements/base.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline pyproject.toml -o requirements.txt
-	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra deep --group dev pyproject.toml -o requirements/dev.txt
 	echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/bootstrap.txt
 
 hooks: setup ## Install the pre-commit hooks

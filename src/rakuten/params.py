@@ -1,10 +1,10 @@
 """What changes a result: typed view of ``params.yaml``, a section a stage."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rakuten.errors import ConfigurationError
 
@@ -30,11 +30,19 @@ class FeaturesParams(_Section):
 class TextBranchParams(_Section):
     """Hashed TF-IDF and one linear classifier per type."""
 
-    hash_bits: int = Field(18, ge=10, le=22)
-    regularisation: float = Field(0.3, gt=0)
+    hash_bits: int = Field(20, ge=10, le=22)
+    min_df: int = Field(2, ge=1)
+    regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0), min_length=1)
     title_words_weight: float = Field(1.0, ge=0)
     title_characters_weight: float = Field(1.0, ge=0)
-    description_words_weight: float = Field(0.7, ge=0)
+    description_words_weight: float = Field(1.0, ge=0)
+    description_characters_weight: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_block(self) -> Self:
+        if not any(value for name, value in self if name.endswith("_weight")):
+            raise ValueError("at least one weight must be above 0")
+        return self
 
 
 class ImageBranchParams(_Section):

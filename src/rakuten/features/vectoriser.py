@@ -1,82 +1,91 @@
-"""Hashed n-gram TF-IDF of title and description: no vocabulary, plain arrays only."""
+"""Hashed n-gram TF-IDF by a compiled kernel: no vocabulary, plain arrays only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
 
-Document = tuple[str, str]
-"""A cleaned title and a cleaned description."""
+from rakuten.kernel.library import Block as KernelBlock
+from rakuten.kernel.text import HashedRows, stack_rows
+
+Document = str | Sequence[str]
+"""A text, or one text for each field: title and description."""
+
+Result = TypeVar("Result")
+
+CHUNK: Final = 1024
+"""Documents that one call of the kernel takes."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One family of n-grams: which text, which analyser, which lengths, which weight."""
+    """One family of n-grams: of which field, of what, from how many to how many, how heavy.
+
+    ``word`` are runs of letters and digits, ``char_wb`` characters within words that white
+    space ends, with a blank before and after, as in scikit-learn. A block weighs its
+    ``weight`` in every document that has any of it, however long the text.
+    """
 
     field: int
-    analyser: str
-    lengths: tuple[int, int]
-    weight: float
+    analyser: Literal["word", "char_wb"]
+    low: int
+    high: int
+    weight: float = 1.0
 
-    def hasher(self, bits: int) -> HashingVectorizer:
-        """A stateless hasher of this block's n-grams into ``2**bits`` columns."""
-        return HashingVectorizer(
-            analyzer=self.analyser,
-            ngram_range=self.lengths,
-            n_features=1 << bits,
-            alternate_sign=False,
-            norm=None,
-            lowercase=False,
-            token_pattern=r"(?u)\b\w+\b",  # noqa: S106 - words, not a secret
-            dtype=np.float32,
-        )
+
+WORDS_AND_CHARACTERS: Final = (Block(0, "word", 1, 2), Block(0, "char_wb", 2, 5))
+"""What works on noisy listings with a linear classifier, for documents of one field."""
 
 
 class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Blocks of hashed n-grams, weighted by smoothed inverse document frequency.
+    """TF-IDF of hashed n-grams.
 
-    Counts are dampened to ``1 + log(count)``; each block is l2-normalised by itself and
-    then weighted, so that a long description does not drown the title. Only columns seen
-    in training are kept: the columns of the output are those, in order.
+    Counts are dampened to ``1 + log(count)`` and weighted by the smoothed inverse document
+    frequency ``log((1 + n) / (1 + df)) + 1`` (both as in scikit-learn); each block is
+    l2-normalised by itself and then weighted, so that a long description does not drown
+    the title. Columns that training did not see often enough are dropped: the columns of
+    the output are the others, in order.
 
     Args:
+        blocks: families of n-grams, each with columns of its own.
         hash_bits: each block hashes into ``2**hash_bits`` columns.
-        title_words_weight: weight of words and word pairs of the title.
-        title_characters_weight: weight of 2 to 5 characters within words of the title.
-        description_words_weight: weight of words and word pairs of the description.
+        min_df: documents of the training set that a column must occur in.
+        clean: bring texts into normal form (:mod:`rakuten.text`) first; False where they are.
+        threads: chunks of documents that are worked on at the same time; the result does
+            not depend on it.
     """
 
     def __init__(
         self,
-        hash_bits: int = 18,
-        title_words_weight: float = 1.0,
-        title_characters_weight: float = 1.0,
-        description_words_weight: float = 0.7,
+        blocks: Sequence[Block] = WORDS_AND_CHARACTERS,
+        *,
+        hash_bits: int = 20,
+        min_df: int = 1,
+        clean: bool = True,
+        threads: int = 1,
     ) -> None:
+        self.blocks = blocks
         self.hash_bits = hash_bits
-        self.title_words_weight = title_words_weight
-        self.title_characters_weight = title_characters_weight
-        self.description_words_weight = description_words_weight
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """The families of n-grams, in the order of their columns."""
-        return (
-            Block(0, "word", (1, 2), self.title_words_weight),
-            Block(0, "char_wb", (2, 5), self.title_characters_weight),
-            Block(1, "word", (1, 2), self.description_words_weight),
-        )
+        self.min_df = min_df
+        self.clean = clean
+        self.threads = threads
 
     def fit(self, documents: Sequence[Document], y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's form
-        """Learn which columns occur and how rare they are."""
-        self._fit_counts(documents)
-        return self
+        """Learn which columns occur and how rare they are; memory does not grow with them.
+
+        Raises:
+            ValueError: there are no documents, or a document is not text.
+        """
+        frequency = np.zeros(self._hashed_columns, dtype=np.int32)
+        for rows in self._map(self._count, documents):
+            rows.add_frequencies(frequency)
+        return self._learn(frequency, len(documents))
 
     def fit_transform(
         self,
@@ -85,56 +94,83 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         **_: Any,
     ) -> sp.csr_matrix:
         """Fit and return the weighted matrix, hashing the documents once."""
-        return self._weigh(self._fit_counts(documents))
+        counted = list(self._map(self._count, documents))
+        frequency = np.zeros(self._hashed_columns, dtype=np.int32)
+        for rows in counted:
+            rows.add_frequencies(frequency)
+        self._learn(frequency, len(documents))
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(lambda rows: rows.weigh(self._places, self.idf_), counted))
+        return stack_rows(counted, len(self.idf_))
 
     def transform(self, documents: Sequence[Document]) -> sp.csr_matrix:
-        """Weighted float32 matrix of shape (n, columns seen in training)."""
-        return self._weigh([self._count(block, documents) for block in self.blocks])
+        """Weighted float32 matrix of shape (n, columns kept in training).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: it is not fitted.
+            ValueError: a document is not text, or has not the fields of the blocks.
+        """
+        check_is_fitted(self, "idf_")
+        return stack_rows(list(self._map(self._weighted, documents)), len(self.idf_))
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
-        """What was learned, as plain arrays."""
-        arrays: dict[str, NDArray[Any]] = {}
-        for number, (columns, idf) in enumerate(zip(self.columns_, self.idf_, strict=True)):
-            arrays[f"columns_{number}"] = columns
-            arrays[f"idf_{number}"] = idf
-        return arrays
+        """What was learned, as plain arrays: kept hashed columns in order, and their idf."""
+        return {"columns": self.columns_, "idf": self.idf_}
 
     def set_arrays(self, arrays: dict[str, NDArray[Any]]) -> Self:
         """Restore what :meth:`get_arrays` gave."""
-        numbers = range(len(self.blocks))
-        self.columns_ = [arrays[f"columns_{number}"] for number in numbers]
-        self.idf_ = [arrays[f"idf_{number}"] for number in numbers]
+        self.columns_ = arrays["columns"].astype(np.int32)
+        self.idf_ = arrays["idf"].astype(np.float32)
+        self._places = np.full(self._hashed_columns, -1, dtype=np.int32)
+        self._places[self.columns_] = np.arange(len(self.columns_), dtype=np.int32)
         return self
 
-    def _fit_counts(self, documents: Sequence[Document]) -> list[sp.csr_matrix]:
-        counts = [self._count(block, documents) for block in self.blocks]
-        self.columns_, self.idf_ = [], []
-        for matrix in counts:
-            frequency = np.bincount(matrix.indices, minlength=matrix.shape[1])
-            columns = np.flatnonzero(frequency).astype(np.int32)
-            self.columns_.append(columns)
-            idf = np.log((1 + matrix.shape[0]) / (1 + frequency[columns])) + 1
-            self.idf_.append(idf.astype(np.float32))
-        return counts
+    @property
+    def _hashed_columns(self) -> int:
+        return len(self.blocks) << self.hash_bits
 
-    def _count(self, block: Block, documents: Iterable[Document]) -> sp.csr_matrix:
-        texts = [document[block.field] for document in documents]
-        return block.hasher(self.hash_bits).transform(texts)
+    def _learn(self, frequency: NDArray[np.int32], documents: int) -> Self:
+        if not documents:
+            raise ValueError("there are no documents to fit on")
+        columns = np.flatnonzero(frequency >= self.min_df)
+        idf = np.log((1 + documents) / (1.0 + frequency[columns])) + 1
+        return self.set_arrays({"columns": columns, "idf": idf})
 
-    def _weigh(self, counts: list[sp.csr_matrix]) -> sp.csr_matrix:
-        parts = []
-        learned = zip(self.blocks, counts, self.columns_, self.idf_, strict=True)
-        for block, matrix, columns, idf in learned:
-            position = np.full(1 << self.hash_bits, -1, dtype=np.int32)
-            position[columns] = np.arange(len(columns), dtype=np.int32)
-            where = position[matrix.indices]
-            known = where >= 0
-            ends = np.concatenate(([0], np.cumsum(known)))[matrix.indptr]
-            data = (1 + np.log(matrix.data[known])) * idf[where[known]]
-            weighted = sp.csr_matrix(
-                (data.astype(np.float32), where[known], ends), shape=(matrix.shape[0], len(columns))
-            )
-            if len(columns):  # normalize refuses a block that no document has
-                weighted = normalize(weighted, copy=False) * np.float32(block.weight)
-            parts.append(weighted)
-        return sp.hstack(parts, format="csr", dtype=np.float32)
+    def _map(
+        self, work: Callable[[Sequence[Document]], Result], documents: Sequence[Document]
+    ) -> Iterator[Result]:
+        if isinstance(documents, str):
+            raise ValueError("documents are a sequence of texts, not one text")
+        chunks = [documents[start : start + CHUNK] for start in range(0, len(documents), CHUNK)]
+        if len(chunks) < 2 or self.threads < 2:
+            yield from map(work, chunks)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            yield from pool.map(work, chunks)
+
+    def _count(self, documents: Sequence[Document]) -> HashedRows:
+        return self._rows(documents)
+
+    def _weighted(self, documents: Sequence[Document]) -> HashedRows:
+        return self._rows(documents, places=self._places, idf=self.idf_)
+
+    def _rows(self, documents: Sequence[Document], **weights: Any) -> HashedRows:
+        fields = _columns(documents, max(block.field for block in self.blocks) + 1)
+        blocks = [_kernel_block(block) for block in self.blocks]
+        return HashedRows(fields, blocks, self.hash_bits, clean=self.clean, **weights)
+
+
+def _columns(documents: Sequence[Document], fields: int) -> list[Sequence[str]]:
+    """The texts of each field."""
+    if all(isinstance(document, str) for document in documents):
+        columns: list[Sequence[str]] = [documents]  # type: ignore[list-item]
+    else:
+        columns = list(zip(*documents, strict=True))
+    if len(columns) < fields:
+        raise ValueError(f"documents have {len(columns)} fields, the blocks need {fields}")
+    return columns[:fields]
+
+
+def _kernel_block(block: Block) -> KernelBlock:
+    characters = int(block.analyser == "char_wb")
+    return KernelBlock(block.field, characters, block.low, block.high, block.weight)

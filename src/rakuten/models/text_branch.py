@@ -1,17 +1,21 @@
 """Text branch: hashed TF-IDF and one linear support vector classifier per product type."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
+from sklearn.metrics import f1_score
 
-from rakuten.features.vectoriser import Document, HashedTfidf
+from rakuten.features.vectoriser import Block, Document, HashedTfidf
+from rakuten.kernel.linear import Fitted, QuantisedLinear, fit_linear
 from rakuten.params import TextBranchParams
+
+TITLE: Final = 0
+DESCRIPTION: Final = 1
 
 
 @dataclass
@@ -19,18 +23,18 @@ class TextBranch:
     """Scores of shape (n, classes) from cleaned text; a higher score is a likelier type."""
 
     vectoriser: HashedTfidf
-    coefficients: NDArray[np.float32]
-    intercepts: NDArray[np.float32]
+    linear: QuantisedLinear
 
     def scores(self, documents: Sequence[Document]) -> NDArray[np.float64]:
         """Signed distances to each type's plane, shape (n, classes)."""
-        return _scores(self.vectoriser.transform(documents), self.coefficients, self.intercepts)
+        return self.linear.scores(self.vectoriser.transform(documents))
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
-        """The linear part as plain arrays; coefficients are halved to 16 bits."""
+        """The linear part as plain arrays: 8-bit levels, and a scale for each column."""
         return {
-            "coefficients": self.coefficients.astype(np.float16),
-            "intercepts": self.intercepts,
+            "levels": self.linear.levels[:, : self.linear.classes],
+            "scales": self.linear.scales.astype(np.float16),
+            "intercepts": self.linear.intercepts,
         }
 
     @classmethod
@@ -43,18 +47,24 @@ class TextBranch:
         """Restore what :meth:`get_arrays` of the branch and of its vectoriser gave."""
         return cls(
             make_vectoriser(params).set_arrays(vectoriser),
-            arrays["coefficients"].astype(np.float32),
-            arrays["intercepts"],
+            QuantisedLinear.restore(arrays["levels"], arrays["scales"], arrays["intercepts"]),
         )
 
 
-def make_vectoriser(params: TextBranchParams) -> HashedTfidf:
-    """An unfitted vectoriser with the branch's settings."""
+def make_vectoriser(params: TextBranchParams, threads: int = 1) -> HashedTfidf:
+    """An unfitted vectoriser of cleaned (title, description) pairs with the branch's settings."""
+    blocks = (
+        Block(TITLE, "word", 1, 2, params.title_words_weight),
+        Block(TITLE, "char_wb", 2, 5, params.title_characters_weight),
+        Block(DESCRIPTION, "word", 1, 2, params.description_words_weight),
+        Block(DESCRIPTION, "char_wb", 2, 5, params.description_characters_weight),
+    )
     return HashedTfidf(
+        tuple(block for block in blocks if block.weight > 0),
         hash_bits=params.hash_bits,
-        title_words_weight=params.title_words_weight,
-        title_characters_weight=params.title_characters_weight,
-        description_words_weight=params.description_words_weight,
+        min_df=params.min_df,
+        clean=False,
+        threads=threads,
     )
 
 
@@ -66,10 +76,12 @@ def fit_text_branch(
     classes: int,
     params: TextBranchParams,
     threads: int,
+    seed: int = 0,
 ) -> tuple[TextBranch, NDArray[np.float64]]:
     """Train on all rows and predict each row by a model that has not seen its fold.
 
-    The vectoriser, which sees no labels, is fitted once on all rows.
+    The vectoriser, which sees no labels, is fitted once on all rows. Of the given
+    regularisations the one with the best out-of-fold weighted F1 is taken.
 
     Args:
         documents: cleaned (title, description) of each row.
@@ -77,59 +89,66 @@ def fit_text_branch(
         folds: fold number of each row, shape (n,).
         classes: number of classes, including any that have no row here.
         params: the branch's parameters.
-        threads: classes that are fitted at the same time.
+        threads: classifiers that are fitted at the same time; the result does not depend
+            on it.
+        seed: seed of the order in which the solver visits rows.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
     """
-    vectoriser = make_vectoriser(params)
-    matrix = vectoriser.fit_transform(documents)
-    out_of_fold = np.zeros((len(codes), classes))
-    fit = _Solver(classes, params.regularisation, threads)
-    for fold in np.unique(folds):
-        inside = folds != fold
-        out_of_fold[~inside] = _scores(matrix[~inside], *fit(matrix[inside], codes[inside]))
-    coefficients, intercepts = fit(matrix, codes)
-    # Rounded as they will be saved, so that a branch answers alike before and after saving.
-    coefficients = coefficients.astype(np.float16).astype(np.float32)
-    return TextBranch(vectoriser, coefficients, intercepts), out_of_fold
-
-
-def _scores(
-    matrix: sp.csr_matrix, coefficients: NDArray[np.float32], intercepts: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    return np.asarray(matrix @ coefficients + intercepts, dtype=np.float64)
+    vectoriser = make_vectoriser(params, threads)
+    task = _Task(vectoriser.fit_transform(documents), codes, classes, seed)
+    best, out_of_fold = -1.0, np.zeros((len(codes), classes))
+    regularisation = params.regularisation[0]
+    for candidate in params.regularisation:
+        scores = task.out_of_fold(candidate, folds, threads)
+        score = float(f1_score(codes, scores.argmax(axis=1), average="weighted", zero_division=0))
+        if score > best:
+            best, out_of_fold, regularisation = score, scores, candidate
+    fitted = task.fit(np.arange(len(codes)), regularisation, threads)
+    vectoriser.threads = 1
+    linear = QuantisedLinear.of(fitted.coefficients, fitted.intercepts)
+    return TextBranch(vectoriser, linear), out_of_fold
 
 
 @dataclass(frozen=True)
-class _Solver:
+class _Task:
+    matrix: sp.csr_matrix
+    codes: NDArray[np.int64]
     classes: int
-    regularisation: float
-    threads: int
+    seed: int
 
-    def __call__(
-        self, matrix: sp.csr_matrix, codes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        coefficients = np.zeros((matrix.shape[1], self.classes), dtype=np.float32)
+    def fit(self, rows: NDArray[np.int64], regularisation: float, threads: int) -> Fitted:
+        fitted = fit_linear(
+            self.matrix,
+            rows,
+            self.codes[rows],
+            classes=self.classes,
+            cost=regularisation,
+            seed=self.seed,
+            threads=threads,
+        )
         # A type without rows keeps the score of a sure "no".
-        intercepts = np.full(self.classes, -1.0, dtype=np.float32)
-        matrix = matrix.astype(
-            np.float64
-        )  # liblinear's own precision: converted once, not per class
-        present = np.unique(codes)
-        if len(present) == 1:
-            intercepts[present[0]] = 1.0
-        if len(present) == 1 or not matrix.shape[1]:
-            return coefficients, intercepts
+        absent = np.bincount(self.codes[rows], minlength=self.classes) == 0
+        fitted.intercepts[absent] = np.minimum(fitted.intercepts[absent], -1.0)
+        return fitted
 
-        def fit_one(code: int) -> None:
-            # The primal solver: the dual one draws from a random state that all threads
-            # share, so its answer would differ from run to run.
-            model = LinearSVC(C=self.regularisation, dual=False, tol=1e-3)
-            model.fit(matrix, codes == code)
-            coefficients[:, code] = model.coef_[0]
-            intercepts[code] = model.intercept_[0]
+    def out_of_fold(
+        self, regularisation: float, folds: NDArray[np.int64], threads: int
+    ) -> NDArray[np.float64]:
+        scores = np.zeros((len(self.codes), self.classes))
 
-        with ThreadPoolExecutor(max_workers=self.threads) as pool:
-            list(pool.map(fit_one, present.tolist()))
-        return coefficients, intercepts
+        def fit_fold(fold: int) -> None:
+            fitted = self.fit(np.flatnonzero(folds != fold), regularisation, 1)
+            linear = QuantisedLinear.of(fitted.coefficients, fitted.intercepts)
+            for rows in _slices(np.flatnonzero(folds == fold)):
+                scores[rows] = linear.scores(self.matrix[rows])
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fit_fold, np.unique(folds).tolist()))
+        return scores
+
+
+def _slices(rows: NDArray[np.int64], size: int = 4096) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -184,6 +184,7 @@ def _fit_branches(
             classes=task.classes,
             params=params.text,
             threads=task.threads,
+            seed=params.seed,
         )
         scores["text"] = _spread(found, mine, len(task.rows))
     mine = np.flatnonzero(task.present["image"])

@@ -1,0 +1,124 @@
+"""Texts in: normal forms with their counts, or rows of hashed n-grams out."""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_uint8
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from rakuten.kernel.library import COUNTS, Block, Matrix, Texts, Weights, address, check, library
+
+
+def clean_texts(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int32]]:
+    """Normal form of each text, and counts of shape (n, len(COUNTS)).
+
+    Raises:
+        ContractError: a text is longer than 64 MiB.
+    """
+    found, count = Texts.of(texts), len(texts)
+    ends = np.zeros(count + 1, dtype=np.int64)
+    counts = np.zeros((count, len(COUNTS)), dtype=np.int32)
+    cleaned = ctypes.POINTER(c_uint8)()
+    native = library()
+    check(
+        native.rk_clean(
+            ctypes.byref(found), count, ctypes.byref(cleaned), address(ends), address(counts)
+        )
+    )
+    try:
+        joined = ctypes.string_at(cleaned, int(ends[-1])) if ends[-1] else b""
+    finally:
+        native.rk_free(cleaned)
+    limits = ends.tolist()
+    return [
+        joined[start:end].decode() for start, end in zip(limits, limits[1:], strict=False)
+    ], counts
+
+
+class HashedRows:
+    """Rows of hashed n-grams in memory of the library, freed with this object."""
+
+    def __init__(
+        self,
+        fields: Sequence[Sequence[str]],
+        blocks: Sequence[Block],
+        bits: int,
+        *,
+        clean: bool,
+        places: NDArray[np.int32] | None = None,
+        idf: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Count the n-grams of documents; with ``places`` and ``idf`` weigh them too.
+
+        Args:
+            fields: for each field its text in every document.
+            blocks: families of n-grams.
+            bits: each block hashes into ``2**bits`` columns, one block after another.
+            clean: whether texts are raw, not in normal form.
+            places: hashed column → column or -1, shape (len(blocks) * 2**bits,).
+            idf: weight of each column.
+        """
+        self._matrix = Matrix()
+        self._bits = bits
+        self._blocks = (Block * len(blocks))(*blocks)
+        texts = (Texts * len(fields))()
+        kept = [Texts.of(field) for field in fields]
+        for number, found in enumerate(kept):
+            texts[number] = found
+        weights = None if places is None or idf is None else _weights(places, idf)
+        check(
+            library().rk_vectorise(
+                *(texts, len(fields), len(fields[0]), int(clean)),
+                *(self._blocks, len(blocks), bits, weights, ctypes.byref(self._matrix)),
+            )
+        )
+
+    def __del__(self) -> None:
+        library().rk_matrix_free(ctypes.byref(self._matrix))
+
+    @property
+    def entries(self) -> int:
+        """Number of entries of all rows."""
+        return int(self._matrix.entries)
+
+    def add_frequencies(self, frequency: NDArray[np.int32]) -> None:
+        """Add in how many rows each hashed column occurs."""
+        library().rk_frequencies(ctypes.byref(self._matrix), address(frequency))
+
+    def weigh(self, places: NDArray[np.int32], idf: NDArray[np.float32]) -> None:
+        """Turn counts of hashed columns into weights of columns, in place."""
+        library().rk_weigh(
+            ctypes.byref(self._matrix), self._blocks, self._bits, _weights(places, idf)
+        )
+
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+        """Values, columns and row ends as views that are valid as long as this object."""
+        matrix, entries = self._matrix, self._matrix.entries
+        if not entries:
+            return np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(matrix.rows, np.int64)
+        view = np.ctypeslib.as_array
+        ends = view(matrix.ends, shape=(matrix.rows + 1,))
+        return view(matrix.values, (entries,)), view(matrix.columns, (entries,)), ends[1:]
+
+
+def stack_rows(parts: Sequence[HashedRows], columns: int) -> sp.csr_matrix:
+    """The rows of all parts one under another, a float32 matrix of shape (n, columns)."""
+    starts = np.cumsum([0, *(part.entries for part in parts)])
+    values = np.empty(starts[-1], dtype=np.float32)
+    indices = np.empty(starts[-1], dtype=np.int32)
+    ends = [np.zeros(1, dtype=np.int64)]
+    for part, start in zip(parts, starts, strict=False):
+        its_values, its_columns, its_ends = part.arrays()
+        values[start : start + len(its_values)] = its_values
+        indices[start : start + len(its_columns)] = its_columns
+        ends.append(its_ends + start)
+    indptr = np.concatenate(ends)
+    return sp.csr_matrix((values, indices, indptr), shape=(len(indptr) - 1, columns))
+
+
+def _weights(places: NDArray[np.int32], idf: NDArray[np.float32]) -> object:
+    found = Weights(address(places), address(idf))
+    found.kept = (places, idf)
+    return ctypes.pointer(found)
