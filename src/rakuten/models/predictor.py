@@ -15,6 +15,7 @@ from rakuten.features.encoder import ImageEncoder, Picture, create_encoder, enco
 from rakuten.features.rows import TextRow, text_row
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
+from rakuten.models.joint_branch import JointBranch
 from rakuten.models.model_directory import GOLDEN, read_arrays, read_manifest, verify_files
 from rakuten.models.text_branch import TextBranch
 from rakuten.models.threshold import Threshold
@@ -85,6 +86,7 @@ class Predictor:
     types: list[ProductType]
     text: TextBranch | None
     image: ImageBranch | None
+    joint: JointBranch | None
     fusion: Fusion
     encoder: ImageEncoder
     threshold: Threshold
@@ -122,7 +124,7 @@ class Predictor:
                 f"this version has {encoder.name} {encoder.version}."
             )
         branches, threshold = manifest["branches"], manifest["threshold"]
-        text = image = None
+        text = image = joint = None
         if "text" in branches:
             params = TextBranchParams.model_validate(manifest["params"]["text"])
             text = TextBranch.from_arrays(
@@ -130,10 +132,13 @@ class Predictor:
             )
         if "image" in branches:
             image = ImageBranch.from_arrays(read_arrays(directory, "image"))
+        if "joint" in branches:
+            joint = JointBranch.from_arrays(read_arrays(directory, "joint"))
         return cls(
             types=[ProductType(entry["code"], entry["name"]) for entry in manifest["classes"]],
             text=text,
             image=image,
+            joint=joint,
             fusion=Fusion.from_arrays(read_arrays(directory, "fusion")),
             encoder=encoder,
             threshold=Threshold(**threshold),
@@ -149,7 +154,9 @@ class Predictor:
         probabilities = self.probabilities(encoded)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : alternatives + 1]
         confidence = probabilities[np.arange(len(products)), order[:, 0]]
-        usable = np.logical_or.reduce([encoded.present[b] for b in self.fusion.trained])
+        usable = np.logical_or.reduce(
+            [encoded.present[b] for b in ("text", "image") if b in self.fusion.trained]
+        )
         automatic = self.threshold.is_automatic(confidence) & usable
         return [
             self._prediction(encoded, row, order[row], probabilities[row], bool(automatic[row]))
@@ -182,6 +189,9 @@ class Predictor:
             scores["text"] = self.text.scores(documents)
         if self.image is not None:
             scores["image"] = self.image.scores(encoded.vectors)
+        if self.text is not None and self.joint is not None:
+            matrix = self.text.vectoriser.transform(documents)
+            scores["joint"] = self.joint.scores(matrix, encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
 
     def _prediction(
