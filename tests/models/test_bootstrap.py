@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from rakuten.models.bootstrap import bootstrap, weighted_calibration_error, weighted_f1
+from rakuten.models.bootstrap import Statistic, bootstrap, weighted_calibration_error, weighted_f1
 from rakuten.models.evaluate import calibration_error
+
+
+def share_of(hits: NDArray[np.bool_]) -> Statistic:
+    return lambda weights: float(weights @ hits / weights.sum())
 
 
 def test_weighted_f1_is_scikit_learns_also_under_weights() -> None:
@@ -43,10 +48,8 @@ def test_bounds_hold_as_often_as_they_claim() -> None:
     rng = np.random.default_rng(2)
     below = above = 0
     for trial in range(200):
-        hits = rng.random(150) < 0.6
-        found = bootstrap(
-            lambda w, h=hits: float(w @ h / w.sum()), np.arange(150), resamples=200, seed=trial
-        )
+        share = share_of(rng.random(150) < 0.6)
+        found = bootstrap(share, np.arange(150), resamples=200, seed=trial)
         below += found.upper < 0.6
         above += found.lower > 0.6
     # Each side 5 %: four standard deviations of 200 trials around it.
@@ -56,9 +59,8 @@ def test_bounds_hold_as_often_as_they_claim() -> None:
 
 def test_rows_of_one_product_are_no_independent_evidence() -> None:
     hits = np.random.default_rng(3).random(100) < 0.5
-    once = bootstrap(lambda w: float(w @ hits / w.sum()), np.arange(100))
-    copied = np.repeat(hits, 9)
-    nine = bootstrap(lambda w: float(w @ copied / w.sum()), np.repeat(np.arange(100), 9))
+    once = bootstrap(share_of(hits), np.arange(100))
+    nine = bootstrap(share_of(np.repeat(hits, 9)), np.repeat(np.arange(100), 9))
     assert (nine.lower, nine.upper) == pytest.approx((once.lower, once.upper))
     assert once.lower < once.value < once.upper
 

@@ -72,7 +72,8 @@ def test_the_promise_holds_however_often_one_looks() -> None:
     for _ in range(trials):
         confidence, correct = rng.random(rows), rng.random(rows) < 0.899
         broken += choose_threshold(confidence, correct, PARAMS).confidence is not None
-        right, count = np.cumsum(correct[np.argsort(-confidence)]), np.arange(1, rows + 1)
+        right = np.cumsum(correct[np.argsort(-confidence)], dtype=np.int64)
+        count = np.arange(1, rows + 1)
         naive += bool((precision_lower_bound(right, count, PARAMS.confidence) >= 0.9).any())
     limit = 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
     assert broken / trials <= limit

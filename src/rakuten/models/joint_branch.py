@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from rakuten.features.vectoriser import Document, HashedTfidf
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
 from rakuten.params import ImageBranchParams, JointBranchParams
 
 _BUCKETS: Final = 2048
-_PCA_ROWS: Final = 8192
+_SAMPLE_ROWS: Final = 8192
+_NEGLIGIBLE: Final = 1e-9
 _CHUNK: Final = 2048
 _BUCKET_FACTOR: Final = np.uint32(2654435761)
 _SIGN_FACTOR: Final = np.uint32(2246822519)
@@ -107,7 +108,7 @@ def fit_joint_branch(
         The branch, and out-of-fold scores of shape (n, classes).
     """
     order = np.random.default_rng(seed).permutation(len(rows))
-    sample = np.sort(order[:_PCA_ROWS])
+    sample = np.sort(order[:_SAMPLE_ROWS])
     folded = fold_columns(vectoriser.transform([documents[row] for row in sample.tolist()]))
     text = _reduction(folded, params.components, params.text_weight)
     image = _reduction(np.asarray(vectors[rows[sample]]), params.components, 1.0)
@@ -163,11 +164,20 @@ def fold_columns(matrix: sp.csr_matrix) -> NDArray[np.float32]:
 
 
 def _reduction(sample: NDArray[np.float32], components: int, weight: float) -> Reduction:
-    pca = PCA(min(components, *sample.shape), svd_solver="covariance_eigh")
-    pca.fit(sample.astype(np.float64))
-    length = float(np.sqrt(pca.explained_variance_.clip(0).sum())) or 1.0
-    projection = pca.components_.T * (weight / length)
-    return Reduction(pca.mean_.astype(np.float32), projection.astype(np.float32))
+    mean = sample.mean(axis=0, dtype=np.float64)
+    centred = sample.astype(np.float64) - mean
+    tall = sample.shape[0] > sample.shape[1]
+    # The smaller of both products has the same eigenvalues.
+    gram = centred.T @ centred if tall else centred @ centred.T
+    last = len(gram) - 1
+    first = max(len(gram) - components, 0)
+    values, axes = scipy.linalg.eigh(gram, subset_by_index=(first, last))
+    kept = values > max(values[-1], np.finfo(float).tiny) * _NEGLIGIBLE
+    values, axes = values[kept], axes[:, kept]
+    if not tall:
+        axes = centred.T @ (axes / np.sqrt(values))
+    length = np.sqrt(values.sum() / len(sample)) if len(values) else 1.0
+    return Reduction(mean.astype(np.float32), (axes * (weight / length)).astype(np.float32))
 
 
 def _side_by_side(
