@@ -5,8 +5,8 @@
     python benchmarks/splits.py --catalog sample-shuffled   the same with shuffled photos
     python benchmarks/splits.py --catalog … --output FILE   also write the tables as Markdown
 
-Each repeat trains on 80 % with the committed parameters and answers the other 20 % as the
-Predictor does; photos are encoded once. Files of X_test.csv are not read. Intervals are 95 %
+Each repeat trains on 80 % with the committed parameters and lets the Predictor answer the
+other 20 %, raw text and photo in. Files of X_test.csv are not read. Intervals are 95 %
 one-sided bootstrap bounds over products.
 """
 
@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.data.sample import make_sample
-from rakuten.features.rows import text_row
+from rakuten.features.encoder_store import load_encoder
 from rakuten.models.bootstrap import Estimate, bootstrap, weighted_calibration_error, weighted_f1
+from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Encoded, Predictor
 from rakuten.models.train_model import fit_model, split_rows
 from rakuten.params import Params, load_params
 from rakuten.settings import ProjectPaths, load_settings
-from rakuten.stages.features import read_features, read_stage_csv, run_features
+from rakuten.stages.features import ENCODER, read_features, read_stage_csv, run_features
 from rakuten.stages.ingest import MERGED, run_ingest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -79,7 +80,8 @@ def prepare(name: str, root: Path, params: Params, threads: int) -> ProjectPaths
 
 def answer_splits(paths: ProjectPaths, params: Params, repeats: int, threads: int) -> Answers:
     """Train and answer ``repeats`` times, each with another split."""
-    features, vectors, manifest = read_features(paths)
+    features, vectors, _ = read_features(paths)
+    images = paths.raw_file(catalog.IMAGE_TRAIN)
     labels = schema.unique_labels(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))
     merged = read_stage_csv(paths, MERGED)
     truth = features[catalog.LABEL].astype(int).to_numpy()
@@ -87,7 +89,7 @@ def answer_splits(paths: ProjectPaths, params: Params, repeats: int, threads: in
         fit_model,
         vectors=vectors,
         names={},
-        encoder=manifest["image_encoder"]["name"],
+        encoder=load_encoder(paths.processed / ENCODER),
         params=params.train,
         threads=threads,
     )
@@ -98,7 +100,9 @@ def answer_splits(paths: ProjectPaths, params: Params, repeats: int, threads: in
         rows, training = np.flatnonzero(held_out), np.flatnonzero(~held_out)
         predictor = fit(features, rows=training).predictor
         text_model = fit(features.assign(image_status="missing"), rows=training).predictor
-        encoded = _encode(merged.iloc[rows], features.iloc[rows], vectors[rows])
+        products = list(table_products(merged.iloc[rows], images))
+        encoded = predictor.encode(products)
+        texts = [dataclasses.replace(product, image=None) for product in products]
         probabilities = predictor.probabilities(encoded)
         confidence = probabilities.max(axis=1)
         found.append(
@@ -113,7 +117,7 @@ def answer_splits(paths: ProjectPaths, params: Params, repeats: int, threads: in
                     branch: _best(predictor, predictor.probabilities(_only(branch, encoded)))
                     for branch in encoded.present
                 },
-                text_model=_best(text_model, text_model.probabilities(_only("text", encoded))),
+                text_model=_best(text_model, text_model.predict_proba(texts)),
             )
         )
         print(f"  split {repeat + 1} of {repeats}", flush=True)
@@ -154,17 +158,6 @@ def report(name: str, answers: Answers) -> str:
     if automatic.any():
         lines.append(_row("precision of automatic answers", _share(answers, correct, automatic)))
     return "\n".join([*lines, "", *_per_type(answers, correct)])
-
-
-def _encode(merged: Any, features: Any, vectors: NDArray[np.float32]) -> Encoded:
-    texts = zip(merged[catalog.DESIGNATION], merged[catalog.DESCRIPTION], strict=True)
-    rows = [text_row(*text) for text in texts]
-    status = features["image_status"].tolist()
-    present = {
-        "text": np.array([row.has_text for row in rows]),
-        "image": np.array([state == "ok" for state in status]),
-    }
-    return Encoded(rows, status, vectors, present)
 
 
 def _only(branch: str, encoded: Encoded) -> Encoded:

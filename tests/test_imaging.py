@@ -300,7 +300,7 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone(
     inside = {name: threading.Event() for name in ("first", "second")}
     leave = {name: threading.Event() for name in ("first", "second")}
 
-    def wait(data: bytes, size: int) -> NDArray[np.uint8]:
+    def wait(data: bytes, size: int, _: Image.Resampling) -> NDArray[np.uint8]:
         name = data.decode()
         inside[name].set()
         leave[name].wait(5)

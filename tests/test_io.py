@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +13,16 @@ from rakuten import io
 from rakuten.errors import ContractError, DataNotFoundError, StorageError
 from rakuten.io import (
     atomic_path,
+    count_rows,
     place_file,
     read_csv,
+    read_csv_chunks,
     read_json,
     recover_directory,
     sha256_file,
     swap_directory,
     write_csv,
+    write_csv_chunks,
     write_json,
     write_text,
 )
@@ -227,6 +231,47 @@ def test_numbers_come_back_as_their_text(tmp_path: Path) -> None:
     back = read_csv(tmp_path / "a.csv")
     assert back["count"].tolist() == ["1", "2"]
     assert back["share"].tolist() == ["0.25", "1.0"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 100])
+def test_a_table_in_chunks_is_the_same_table(tmp_path: Path, rows: int) -> None:
+    frame = pd.DataFrame({"index": [str(n) for n in range(len(CELLS))], "text": CELLS})
+    write_csv(tmp_path / "whole.csv", frame)
+    chunks = list(read_csv_chunks(tmp_path / "whole.csv", rows=rows))
+    assert all(0 < len(chunk) <= rows for chunk in chunks)
+    assert pd.concat(chunks, ignore_index=True).equals(frame)
+    write_csv_chunks(tmp_path / "parts.csv", chunks)
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert count_rows(tmp_path / "parts.csv") == len(CELLS)
+
+
+def test_chunks_that_fail_half_way_keep_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_text(path, '"a"\n"1"\n')
+
+    def frames() -> Iterator[pd.DataFrame]:
+        yield pd.DataFrame({"a": ["2"]})
+        raise ContractError("the second one is torn")
+
+    with pytest.raises(ContractError, match="torn"):
+        write_csv_chunks(path, frames())
+    assert path.read_text() == '"a"\n"1"\n'
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_a_table_without_rows_is_one_empty_chunk(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"a": []}))
+    (chunk,) = read_csv_chunks(tmp_path / "a.csv", rows=10)
+    assert chunk.empty
+    assert chunk.columns.tolist() == ["a"]
+
+
+def test_a_bad_line_in_a_later_chunk_is_named(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.csv", "a,b\n1,2\n3,4\n5,6,7\n")
+    chunks = read_csv_chunks(tmp_path / "a.csv", rows=1)
+    assert len(next(chunks)) == 1
+    with pytest.raises(ContractError, match="line 4"):
+        list(chunks)
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_committed_parameters_are_the_defaults() -> None:
 
 
 def test_committed_parameters_name_every_parameter() -> None:
-    assert yaml.safe_load(COMMITTED.read_text(encoding="utf-8")) == Params().model_dump()
+    assert yaml.safe_load(COMMITTED.read_text(encoding="utf-8")) == Params().model_dump(mode="json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "# nothing\n", "train: {}\n"])
@@ -73,6 +73,65 @@ def test_a_mistake_is_named_by_its_place(tmp_path: Path, text: str, where: str) 
         load_params(write(tmp_path, text))
     assert f": {where}: " in caught.value.message
     assert caught.value.exit_code == 2
+
+
+COMMIT, SHA256 = "0123456789abcdef0123456789abcdef01234567", "a" * 64
+
+
+@pytest.mark.parametrize("source", [f'revision: "{COMMIT}"', "path: networks/model.onnx"])
+def test_the_network_encoder_takes_a_pinned_file(tmp_path: Path, source: str) -> None:
+    text = f"features: {{image_encoder: onnx, onnx: {{{source}, sha256: {SHA256}}}}}"
+    onnx = load_params(write(tmp_path, text)).features.onnx
+    assert onnx.sha256 == SHA256
+    assert onnx.mean == [0.485, 0.456, 0.406]
+
+
+@pytest.mark.parametrize(
+    ("onnx", "message"),
+    [
+        ("{}", "needs onnx.sha256"),
+        (f'{{revision: "{COMMIT}"}}', "needs onnx.sha256"),
+        (f"{{sha256: {SHA256}}}", "needs onnx.revision, or onnx.path"),
+    ],
+)
+def test_the_network_encoder_does_not_go_without_a_pin(
+    tmp_path: Path, onnx: str, message: str
+) -> None:
+    path = write(tmp_path, f"features: {{image_encoder: onnx, onnx: {onnx}}}")
+    with pytest.raises(ConfigurationError, match=message):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("revision", "main"),
+        ("revision", "v1.0"),
+        ("revision", "0123456"),
+        ("revision", COMMIT.upper()),
+        ("sha256", COMMIT),
+        ("repository", "dinov2-small"),
+        ("repository", "../../etc"),
+        ("file", "model.bin"),
+        ("file", "../model.onnx"),
+        ("file", "/model.onnx"),
+        ("input_size", 0),
+        ("mean", [0.5]),
+        ("std", [0.5, 0.5, 0]),
+        ("resample", "nearest"),
+        ("pooling", "max"),
+        ("output", ""),
+        ("batch_size", 0),
+        ("providers", "CUDA"),
+    ],
+)
+def test_a_mistake_about_the_network_is_named_by_its_place(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    text = yaml.safe_dump({"features": {"onnx": {name: value}}})
+    with pytest.raises(ConfigurationError) as caught:
+        load_params(write(tmp_path, text))
+    assert f": features.onnx.{name}" in caught.value.message
 
 
 def test_an_absent_file_says_what_to_do(tmp_path: Path) -> None:

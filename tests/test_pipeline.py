@@ -111,6 +111,7 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
     [
         ("split.seed", 7, {"train"}),
         ("features.image_encoder", "another", {"features"}),
+        ("features.onnx.pooling", "mean", {"features"}),
         ("train.text.regularisation", 0.5, {"train"}),
         ("train.decision.target_precision", 0.9, {"train"}),
         ("predict.alternatives", 5, {"predict"}),
@@ -180,7 +181,8 @@ def test_features_killed_half_way_leave_nothing_that_looks_whole(finished: Path)
     process = subprocess.Popen(
         ["rakuten", "features"],
         cwd=finished,
-        env={**os.environ, "PATH": path, "RAKUTEN_THREADS": "1"},
+        # Without the cache, so that encoding takes long enough to be killed.
+        env={**os.environ, "PATH": path, "RAKUTEN_THREADS": "1", "RAKUTEN_CACHE_DIR": "0"},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

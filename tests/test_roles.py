@@ -1,5 +1,6 @@
 """Each role runs in an environment with only what its lock file holds."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rakuten.models.model_directory import FORMAT_VERSION
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import TrainOutcome
+from rakuten.text import TEXT_VERSION
 from tests.conftest import REPOSITORY
+from tests.features.networks import save_network
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +75,32 @@ def test_the_base_install_shows_help_and_names_the_missing_extra(
     assert refused.returncode == 1
     assert "pip install '.[pipeline]'" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_the_base_install_says_what_a_network_needs(base_python: Path, tmp_path: Path) -> None:
+    onnx = save_network(tmp_path / "network.onnx").model_dump()
+    description = {"name": "onnx", "version": "", "dimension": 1, "onnx": onnx}
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "files": {},
+        "text_version": TEXT_VERSION,
+        "image_encoder": description,
+    }
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/manifest.json").write_text(json.dumps(manifest))
+    script = f"""
+from pathlib import Path
+from rakuten.errors import MissingExtraError
+from rakuten.models.predictor import Predictor
+try:
+    Predictor.load(Path({str(tmp_path / "model")!r}))
+except MissingExtraError as error:
+    print(error)
+"""
+    done = _run(base_python, "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime" in done.stdout
+    assert "pip install '.[deep]'" in done.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

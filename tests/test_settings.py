@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rakuten.settings import (
     Settings,
     load_env_file,
     load_settings,
+    processor_limit,
     without_password,
 )
 
@@ -39,7 +41,8 @@ def test_without_settings_everything_is_local(tmp_path: Path) -> None:
     assert settings.mlflow_tracking_uri is None
     assert settings.tracking_uri(tmp_path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
     assert settings.mlflow_model_name == "rakuten-classifier"
-    assert settings.rakuten_threads == os.cpu_count()
+    assert settings.rakuten_threads == processor_limit()
+    assert settings.cache_folder(tmp_path) == tmp_path / ".rakuten/cache"
 
 
 def test_a_relative_project_folder_gives_an_absolute_tracking_uri(
@@ -80,6 +83,53 @@ def test_a_value_that_cannot_be_used_names_its_variable(
     assert name in caught.value.message
     assert name in (caught.value.hint or "")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [("vectors", "{root}/vectors"), ("/var/cache/r", "/var/cache/r"), ("~/c", "{home}/c")],
+)
+def test_the_cache_lies_where_it_is_said(
+    value: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAKUTEN_CACHE_DIR", value)
+    expected = folder.format(root=tmp_path, home=Path.home())
+    assert load_settings().cache_folder(tmp_path) == Path(expected)
+
+
+def test_the_cache_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAKUTEN_CACHE_DIR", "0")
+    assert load_settings().cache_folder(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ("50000 100000", 1),
+        ("100000 100000", 1),
+        ("max 100000", None),
+        ("99999900000 100000", None),
+        ("nonsense", None),
+        (None, None),
+    ],
+)
+def test_processors_are_those_of_the_container(
+    tmp_path: Path, quota: str | None, expected: int | None
+) -> None:
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert processor_limit(tmp_path) == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_processors_are_those_that_the_process_may_run_on(tmp_path: Path) -> None:
+    script = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from rakuten.settings import load_settings; print(load_settings().rakuten_threads)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "1"
 
 
 def test_no_env_file_is_no_error(tmp_path: Path) -> None:

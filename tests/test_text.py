@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rakuten.text import clean_text, guess_language, has_markup
+from rakuten.text import clean_text, clean_texts, guess_language
 
 FRAGMENTS = (
     *"Table basse RONDE enfant œuvre Ærø straße İstanbul ﬁn Ⅷ ① ｆｕｌｌ".split(),
@@ -170,10 +170,8 @@ def test_a_megabyte_of_spaces_between_number_and_word_takes_linear_time() -> Non
 
 
 def test_markup_is_told_from_less_than_signs() -> None:
-    assert has_markup("<p>x</p>")
-    assert has_markup("a<BR/>b")
-    assert not has_markup("i <3 you, a < b")
-    assert not has_markup("")
+    found = clean_texts(["<p>x</p>", "a<BR/>b", "i <3 you, a < b", ""])
+    assert [text.markup for text in found] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

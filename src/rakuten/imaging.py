@@ -62,7 +62,9 @@ def read_image(path: Path) -> bytes:
         raise ImageError("unreadable", f"{path.name}: {error.strerror}.") from error
 
 
-def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
+def decode_image(
+    data: bytes, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR
+) -> NDArray[np.uint8]:
     """Decode a picture straight to ``size`` × ``size`` RGB.
 
     JPEGs are decoded at the nearest larger eighth of their size (``draft``), so a large
@@ -79,7 +81,7 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     if len(data) > MAX_BYTES:
         raise ImageError("too_large", f"The image is over {MAX_BYTES} bytes.")
     try:
-        return _decode(data, size)
+        return _decode(data, size, resample)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("too_large", f"The image is over {MAX_PIXELS} pixels.") from error
     except UnidentifiedImageError as error:
@@ -117,6 +119,9 @@ def map_chunks(
     Decoding releases the interpreter lock, so threads suffice. At most ``2 * threads``
     chunks are under way, so memory does not grow with the number of items.
     """
+    if 0 < len(items) <= chunk:  # starting a thread takes longer than describing a photo
+        yield work(items)
+        return
     with ThreadPoolExecutor(max_workers=threads) as pool:
         waiting: deque[Future[Result]] = deque()
         for start in range(0, len(items), chunk):
@@ -127,7 +132,7 @@ def map_chunks(
             yield waiting.popleft().result()
 
 
-def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
+def _decode(data: bytes, size: int, resample: Image.Resampling) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -138,7 +143,7 @@ def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         rgb = _to_rgb(image if turn is None else image.transpose(turn))
-        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+        return np.asarray(rgb.resize((size, size), resample))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -10,8 +10,9 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,40 +104,54 @@ def read_csv(path: Path, *, index: bool = False) -> "pd.DataFrame":
         ContractError: it is empty, not UTF-8, or not a table.
     """
     pd = _pandas()
-    csv.field_size_limit(sys.maxsize)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            if not header:
-                raise ContractError(f"{path} is empty: not even a header line.")
-            if index:
-                header[0] = "index"
-            _require_distinct(header, path)
-            rows = list(_rows(reader, len(header), path))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(
-            f"{path} does not exist.", hint="check the path; it is read from the current folder"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-    except csv.Error as error:
-        raise _not_a_table(path, f"line {reader.line_num}: {error}") from error
-    except OSError as error:
-        raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
-    return pd.DataFrame(rows, columns=header, dtype=object)
+    with _open_table(path, index=index) as (header, rows):
+        return pd.DataFrame(list(rows), columns=header, dtype=object)
+
+
+def read_csv_chunks(path: Path, *, index: bool = False, rows: int) -> "Iterator[pd.DataFrame]":
+    """Read a CSV file as :func:`read_csv` does, ``rows`` rows at a time, at least one frame.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ContractError: it is empty, not UTF-8, or not a table.
+    """
+    pd = _pandas()
+    with _open_table(path, index=index) as (header, found):
+        chunk = list(islice(found, rows))
+        yield pd.DataFrame(chunk, columns=header, dtype=object)
+        while chunk := list(islice(found, rows)):
+            yield pd.DataFrame(chunk, columns=header, dtype=object)
+
+
+def count_rows(path: Path) -> int:
+    """Number of rows of a CSV file below its header.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ContractError: it is empty, not UTF-8, or not a table.
+    """
+    with _open_table(path, index=False) as (_, rows):
+        return sum(1 for _ in rows)
 
 
 def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     """Write a frame atomically in the project's dialect; every text cell is quoted."""
+    write_csv_chunks(path, [frame])
+
+
+def write_csv_chunks(path: Path, frames: "Iterable[pd.DataFrame]") -> None:
+    """Write frames of the same columns, one under another, as :func:`write_csv` does."""
     with atomic_path(path) as temporary:
-        frame.to_csv(
-            temporary,
-            index=False,
-            encoding="utf-8",
-            lineterminator="\n",
-            quoting=csv.QUOTE_NONNUMERIC,
-        )
+        for number, frame in enumerate(frames):
+            frame.to_csv(
+                temporary,
+                mode="a" if number else "w",
+                header=not number,
+                index=False,
+                encoding="utf-8",
+                lineterminator="\n",
+                quoting=csv.QUOTE_NONNUMERIC,
+            )
 
 
 def sha256_file(path: Path) -> str:
@@ -234,6 +249,32 @@ def _pandas() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "pipeline", "Reading and writing tables") from error
     return pd
+
+
+@contextmanager
+def _open_table(path: Path, *, index: bool) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
+    """Header and rows of a CSV file; what is wrong with it becomes an error with its place."""
+    csv.field_size_limit(sys.maxsize)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            if not header:
+                raise ContractError(f"{path} is empty: not even a header line.")
+            if index:
+                header[0] = "index"
+            _require_distinct(header, path)
+            yield header, _rows(reader, len(header), path)
+    except FileNotFoundError as error:
+        raise DataNotFoundError(
+            f"{path} does not exist.", hint="check the path; it is read from the current folder"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+    except csv.Error as error:
+        raise _not_a_table(path, f"line {reader.line_num}: {error}") from error
+    except OSError as error:
+        raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def _rows(reader: Any, width: int, path: Path) -> Iterator[list[str]]:

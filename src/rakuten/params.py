@@ -1,10 +1,19 @@
 """What changes a result: typed view of ``params.yaml``, a section a stage."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from rakuten.errors import ConfigurationError
 
@@ -21,10 +30,64 @@ class SplitParams(_Section):
     seed: int = Field(42, ge=0, lt=1 << 32)
 
 
+class OnnxParams(_Section):
+    """A pretrained network as ONNX: which file exactly, and how photos are shown to it.
+
+    The defaults are those of DINOv2-small (docs/image-encoders.md has others).
+    """
+
+    repository: str = Field("onnx-community/dinov2-small", pattern=r"^[\w-][\w.-]*/[\w-][\w.-]*$")
+    file: str = Field("onnx/model.onnx", pattern=r"^([\w-][\w.-]*/)*[\w-][\w.-]*\.onnx$")
+    revision: str = ""
+    sha256: str = ""
+    path: str = ""
+    """A local file instead of the hub's, seen from the project folder."""
+    input_size: int = Field(224, ge=16, le=1024)
+    mean: list[float] = Field([0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[Annotated[float, Field(gt=0)]] = Field(
+        [0.229, 0.224, 0.225], min_length=3, max_length=3
+    )
+    resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    output: str = Field("last_hidden_state", min_length=1)
+    pooling: Literal["none", "cls", "mean"] = "cls"
+    batch_size: int = Field(8, ge=1, le=1024)
+
+    @field_validator("revision")
+    @classmethod
+    def _is_commit(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[0-9a-f]{40}", value):
+            raise PydanticCustomError(
+                "revision",
+                "must be a full commit hash (40 hexadecimal digits); branches and tags move",
+            )
+        return value
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_sha256(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise PydanticCustomError("sha256", "must be a sha256 (64 hexadecimal digits)")
+        return value
+
+
 class FeaturesParams(_Section):
     """Which encoder turns a photo into a vector."""
 
-    image_encoder: Literal["descriptor"] = "descriptor"
+    image_encoder: Literal["descriptor", "onnx"] = "descriptor"
+    onnx: OnnxParams = OnnxParams()
+
+    @model_validator(mode="after")
+    def _names_weights(self) -> Self:
+        if self.image_encoder == "onnx":
+            if not self.onnx.sha256:
+                raise PydanticCustomError(
+                    "sha256", "the encoder 'onnx' needs onnx.sha256, the hash of its file"
+                )
+            if not (self.onnx.path or self.onnx.revision):
+                raise PydanticCustomError(
+                    "weights", "the encoder 'onnx' needs onnx.revision, or onnx.path for a file"
+                )
+        return self
 
 
 class TextBranchParams(_Section):

@@ -1,5 +1,6 @@
 """Deployment facts from the environment and ``.env``: where things are, never what a result is."""
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ EXPORTED: Final = re.compile(
 """Names in ``.env`` that are handed on to boto3, DVC, MLflow and Prefect."""
 
 
+def processor_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Processors that this process may use: its affinity and its container's quota, at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+        share = int(quota) / int(period)
+    except (OSError, ValueError):  # no container, or "max": no quota
+        return allowed or 1
+    return max(1, min(allowed or 1, math.ceil(share)))
+
+
 class Settings(BaseSettings):
     """What differs between machines; every field is an environment variable of the same name."""
 
@@ -34,11 +46,18 @@ class Settings(BaseSettings):
     git_branch: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
-    rakuten_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    rakuten_threads: int = Field(default_factory=lambda: min(processor_limit(), 256), ge=1, le=256)
+    rakuten_cache_dir: str = ".rakuten/cache"
 
     def tracking_uri(self, root: Path) -> str:
         """Tracking server, or the embedded default: an SQLite file in the project folder."""
         return self.mlflow_tracking_uri or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+    def cache_folder(self, root: Path) -> Path | None:
+        """Where stages keep vectors of photos for the next run; None if that is switched off."""
+        if self.rakuten_cache_dir == "0":
+            return None
+        return root / Path(self.rakuten_cache_dir).expanduser()
 
 
 def load_settings() -> Settings:

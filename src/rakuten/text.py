@@ -57,11 +57,6 @@ def clean_texts(raw: Sequence[str]) -> list[CleanText]:
     ]
 
 
-def has_markup(raw: str) -> bool:
-    """Whether a raw text holds an HTML tag."""
-    return clean_texts([raw])[0].markup
-
-
 def guess_language(cleaned: str) -> str:
     """Most likely language of a cleaned text by its stop words: "fr", "en", "de" or "unknown"."""
     words = cleaned.split()

@@ -268,25 +268,3 @@ def test_every_test_row_gets_an_answer_however_bad(
     form = tmp_path / "submission.csv"
     rakuten("--root", root, "predict", "--input", table, "--output", form, "--format", "challenge")
     assert form.read_text().splitlines()[0].replace('"', "") == ",prdtypecode"
-
-
-def test_evaluate_joins_on_the_index(
-    rakuten: Callable[..., Answer], trained_project: tuple[ProjectPaths, TrainOutcome]
-) -> None:
-    paths = trained_project[0]
-    answer = rakuten(
-        "--root", paths.root, "evaluate", "--labels", paths.raw / "Y_test.csv", "--json"
-    )
-    assert answer.code == 0, answer.err
-    found = json.loads(answer.out)
-    labels = dict(list(csv.reader((paths.raw / "Y_test.csv").open()))[1:])
-    predictions = read_csv(paths.predictions)
-    right = [
-        labels[i] == p
-        for i, p in zip(predictions["index"], predictions["prdtypecode"], strict=True)
-    ]
-    assert found["scores"]["accuracy"] == pytest.approx(sum(right) / len(right))
-    _refused(
-        rakuten("--root", paths.root, "evaluate", "--labels", paths.raw / "nothing.csv"),
-        "nothing.csv",
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,20 @@ from rakuten.features.build_features import (
     write_vectors,
 )
 from rakuten.features.encoder import create_encoder
+from rakuten.features.encoder_store import DESCRIPTION
+from rakuten.features.rows import TextRow
 from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Predictor
 from rakuten.params import FeaturesParams
 from rakuten.settings import ProjectPaths
-from rakuten.stages.features import MANIFEST, TABLE, VECTORS, read_features, run_features
+from rakuten.stages.features import (
+    ENCODER,
+    MANIFEST,
+    TABLE,
+    VECTORS,
+    read_features,
+    run_features,
+)
 from rakuten.stages.train import TrainOutcome
 
 Project = tuple[ProjectPaths, TrainOutcome]
@@ -62,9 +72,11 @@ def test_feature_numbers_equal_the_predictors(trained_project: Project) -> None:
         list(table_products(raw, paths.raw / catalog.IMAGE_TRAIN))
     )
     rows = table.set_index("index").loc[raw["index"]]
+    measured = [*TextRow.__annotations__, "image_status"]
+    measured = [name for name in measured if not name.startswith("clean_")]
     for prediction, (_, row) in zip(predictions, rows.iterrows(), strict=True):
-        for name, value in prediction.features.items():
-            assert str(value) == row[name], name
+        found: dict[str, Any] = {**prediction.features}
+        assert {name: str(found[name]) for name in measured} == dict(row[measured])
 
 
 def test_the_feature_table_keeps_its_rows_in_order(trained_project: Project) -> None:
@@ -151,13 +163,13 @@ def test_a_stream_that_breaks_keeps_the_older_file(tmp_path: Path) -> None:
 def copy_of(paths: ProjectPaths, tmp_path: Path) -> ProjectPaths:
     """A project with nothing but the outputs of features, to be spoilt."""
     copy = ProjectPaths(tmp_path)
-    copy.processed.mkdir(parents=True)
-    for name in (TABLE, VECTORS, MANIFEST):
+    (copy.processed / ENCODER).mkdir(parents=True)
+    for name in (TABLE, VECTORS, MANIFEST, f"{ENCODER}/{DESCRIPTION}"):
         (copy.processed / name).write_bytes((paths.processed / name).read_bytes())
     return copy
 
 
-@pytest.mark.parametrize("name", [TABLE, VECTORS])
+@pytest.mark.parametrize("name", [TABLE, VECTORS, f"{ENCODER}/{DESCRIPTION}"])
 def test_features_that_do_not_belong_together_are_refused(
     trained_project: Project, tmp_path: Path, name: str
 ) -> None:

@@ -17,18 +17,14 @@ from rakuten.features.encoder import (
     encode_each,
     encode_stream,
 )
+from rakuten.features.image_statistics import image_statistics
+from rakuten.imaging import decode_image
+from tests.features.photos import photo
 
 
 @pytest.fixture(scope="module")
 def encoder() -> ImageEncoder:
     return create_encoder("descriptor")
-
-
-def photo(seed: int, side: int = 90) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def together(parts: list[EncodedImages]) -> tuple[NDArray[np.float32], list[str]]:
@@ -112,7 +108,10 @@ def test_each_photo_has_a_status_and_zeros_where_it_is_not_ok(
         "ok",
     ]
     assert not found.vectors[1:7].any()
+    assert not found.statistics[1:7].any()
     assert np.array_equal(found.vectors[[0, 7]], encoder.encode([photo(0), photo(1)]))
+    pixels = np.stack([decode_image(photo(n), encoder.input_size) for n in (0, 1)])
+    assert np.array_equal(found.statistics[[0, 7]], image_statistics(pixels))
 
 
 def test_a_batch_without_any_photo_is_all_zeros(encoder: ImageEncoder) -> None:

@@ -2,8 +2,12 @@
 
 import pytest
 
-from rakuten.features.rows import text_row
+from rakuten.features.rows import TextRow, text_rows
 from rakuten.text import clean_text
+
+
+def text_row(designation: str, description: str) -> TextRow:
+    return text_rows([(designation, description)])[0]
 
 
 def test_a_row_measures_the_cleaned_text() -> None:
@@ -13,6 +17,7 @@ def test_a_row_measures_the_cleaned_text() -> None:
     assert row.designation_length == 11
     assert row.description_length == len(row.clean_description)
     assert row.designation_words == 2
+    assert row.description_words == 8
     assert row.digit_share == pytest.approx(3 / 11, abs=1e-4)
     assert row.upper_share == pytest.approx(5 / 19, abs=1e-4)
     assert row.has_description == 1
@@ -29,12 +34,19 @@ def test_a_row_of_nothing_is_all_zeros() -> None:
         "designation_length": 0,
         "description_length": 0,
         "designation_words": 0,
+        "description_words": 0,
         "digit_share": 0.0,
         "upper_share": 0.0,
         "has_description": 0,
         "has_markup": 0,
         "language": "unknown",
     }
+
+
+def test_a_batch_has_the_rows_of_its_products_in_order() -> None:
+    pairs = [("Table", ""), ("", "une chaise"), ("<b>LAMPE</b> 10 cm", "x" * 500), ("", "")]
+    assert text_rows(iter(pairs)) == [text_row(*pair) for pair in pairs]
+    assert text_rows([]) == []
 
 
 @pytest.mark.parametrize("markup", ["<p></p>", "&nbsp;", "\u200b", "<br/>\n"])

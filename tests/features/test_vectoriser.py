@@ -1,14 +1,19 @@
 """Hashed TF-IDF gives scikit-learn's weights, knows only what it saw, and saves as arrays."""
 
 import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from rakuten.features.vectoriser import Document, HashedTfidf
+from rakuten.features.vectoriser import CHUNK, Block, Document, HashedTfidf
+from rakuten.text import clean_text
 
 TITLES = [
     "table basse ronde table",
@@ -22,14 +27,11 @@ DESCRIPTIONS = ["belle table", "", "bois massif bois", "lampe de salon", "", "po
 DOCUMENTS = list(zip(TITLES, DESCRIPTIONS, strict=True))
 
 
-def one_block(**weights: float) -> HashedTfidf:
-    """A vectoriser whose other blocks weigh nothing."""
-    nothing = {
-        "title_words_weight": 0.0,
-        "title_characters_weight": 0.0,
-        "description_words_weight": 0.0,
-    }
-    return HashedTfidf(hash_bits=20, **{**nothing, **weights})
+BLOCKS = (Block(0, "word", 1, 2), Block(0, "char_wb", 2, 5), Block(1, "word", 1, 2, 0.7))
+
+
+def of_two_fields(hash_bits: int = 12, **options: Any) -> HashedTfidf:
+    return HashedTfidf(BLOCKS, hash_bits=hash_bits, **options)
 
 
 def ordered(matrix: sp.csr_matrix) -> list[list[float]]:
@@ -50,52 +52,98 @@ def random_documents(count: int, seed: int = 0) -> list[Document]:
 
 
 @pytest.mark.parametrize(
-    ("block", "field", "analyser", "lengths"),
-    [
-        ("title_words_weight", 0, "word", (1, 2)),
-        ("title_characters_weight", 0, "char_wb", (2, 5)),
-        ("description_words_weight", 1, "word", (1, 2)),
-    ],
+    "block", [*BLOCKS, Block(1, "char_wb", 3, 3), Block(0, "word", 2, 3), Block(0, "char_wb", 1, 8)]
 )
-def test_a_block_has_the_weights_of_scikit_learn(
-    block: str, field: int, analyser: str, lengths: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize("min_df", [1, 2])
+def test_a_block_has_the_weights_of_scikit_learn(block: Block, min_df: int) -> None:
     reference = TfidfVectorizer(
-        analyzer=analyser,
-        ngram_range=lengths,
+        analyzer=block.analyser,
+        ngram_range=(block.low, block.high),
         sublinear_tf=True,
-        smooth_idf=True,
-        norm="l2",
+        min_df=min_df,
         lowercase=False,
-        token_pattern=r"(?u)\b\w+\b" if analyser == "word" else None,
+        token_pattern=r"(?u)\b\w+\b" if block.analyser == "word" else None,
     )
-    expected = ordered(reference.fit_transform([document[field] for document in DOCUMENTS]))
-    found = one_block(**{block: 1.0}).fit_transform(DOCUMENTS)
-    assert len(ordered(found)) == len(expected), "the corpus must hash without collisions"
-    assert np.allclose(ordered(found), expected, atol=2e-5)
+    documents = [*DOCUMENTS, *random_documents(20)]
+    expected = ordered(reference.fit_transform([document[block.field] for document in documents]))
+    vectoriser = HashedTfidf([replace(block, weight=1.0)], hash_bits=22, min_df=min_df)
+    found = ordered(vectoriser.fit_transform(documents))
+    assert len(found) == len(expected), "the corpus must hash without collisions"
+    assert np.allclose(found, expected, atol=2e-5)
 
 
 def test_each_block_is_normalised_by_itself_and_then_weighted() -> None:
-    vectoriser = HashedTfidf(12, 0.5, 2.0, 0.25)
+    weights = (0.5, 2.0, 0.25)
+    blocks = [replace(block, weight=weight) for block, weight in zip(BLOCKS, weights, strict=True)]
+    vectoriser = HashedTfidf(blocks, hash_bits=12)
     matrix = vectoriser.fit_transform(DOCUMENTS).toarray()
-    ends = np.cumsum([0, *(len(columns) for columns in vectoriser.columns_)])
-    for number, weight in enumerate((0.5, 2.0, 0.25)):
-        norms = np.linalg.norm(matrix[:, ends[number] : ends[number + 1]], axis=1)
+    for number, weight in enumerate(weights):
+        norms = np.linalg.norm(matrix[:, vectoriser.columns_ >> 12 == number], axis=1)
         assert set(norms.round(5).tolist()) == {0.0, weight}
+
+
+def test_raw_text_is_cleaned_unless_it_is_said_to_be_clean() -> None:
+    raw = [("<b>Table</b> d&eacute;co 10 cm", "Bois,<br/>MASSIF"), ("Chaise ÉTÉ", "")]
+    clean = [tuple(clean_text(text) for text in document) for document in raw]
+    expected = of_two_fields(clean=False).fit_transform(clean)
+    found = of_two_fields().fit_transform(raw)
+    assert np.array_equal(found.toarray(), expected.toarray())
+    as_is = of_two_fields(clean=False).fit_transform(raw)
+    assert not np.array_equal(as_is.sum(axis=1), expected.sum(axis=1))
+
+
+def test_documents_of_one_field_are_plain_texts() -> None:
+    pairs = HashedTfidf(hash_bits=12).fit_transform([(title,) for title in TITLES])
+    assert (HashedTfidf(hash_bits=12).fit_transform(TITLES) != pairs).nnz == 0
+
+
+@pytest.mark.parametrize("documents", [[("title",)], [("a", "b"), ("a",)], ["title"], [3], "text"])
+def test_documents_without_the_fields_of_the_blocks_are_refused(documents: Any) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        of_two_fields().fit(documents)
+
+
+def test_fitting_on_nothing_is_refused_and_transforming_nothing_is_no_rows() -> None:
+    with pytest.raises(ValueError, match="no documents"):
+        of_two_fields().fit([])
+    assert of_two_fields().fit(DOCUMENTS).transform([]).shape[0] == 0
+
+
+def test_transforming_before_fitting_says_so() -> None:
+    with pytest.raises(NotFittedError):
+        of_two_fields().transform(DOCUMENTS)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_and_chunks_do_not_change_the_result(threads: int) -> None:
+    documents = random_documents(2 * CHUNK + 17)
+    expected = of_two_fields().fit(documents[:CHUNK])
+    found = of_two_fields(threads=threads).fit(documents[:CHUNK])
+    assert (found.transform(documents) != expected.transform(documents)).nnz == 0
+    both = of_two_fields(threads=threads).fit_transform(documents)
+    assert (both != of_two_fields().fit(documents).transform(documents)).nnz == 0
+
+
+def test_rare_columns_are_dropped() -> None:
+    texts = ["bois rare", "bois metal", "metal bois"]
+    one_word = [Block(0, "word", 1, 1)]
+    vectoriser = HashedTfidf(one_word, min_df=2).fit(texts)
+    assert len(vectoriser.columns_) == 2
+    assert vectoriser.transform(["rare"]).nnz == 0
 
 
 def test_fitting_and_transforming_is_transforming_what_was_fitted() -> None:
     documents = random_documents(60)
-    both = HashedTfidf(hash_bits=12)
+    both = of_two_fields()
     matrix = both.fit_transform(documents)
     assert (matrix != both.transform(documents)).nnz == 0
-    assert (matrix != HashedTfidf(hash_bits=12).fit(documents).transform(documents)).nnz == 0
+    assert (matrix != of_two_fields().fit(documents).transform(documents)).nnz == 0
     assert matrix.dtype == np.float32
 
 
 def test_a_document_has_the_same_vector_in_any_batch() -> None:
     documents = random_documents(40)
-    vectoriser = HashedTfidf(hash_bits=12).fit(documents)
+    vectoriser = of_two_fields().fit(documents)
     together = vectoriser.transform(documents)
     for number in (0, 7, 39):
         alone = vectoriser.transform([documents[number]])
@@ -103,56 +151,77 @@ def test_a_document_has_the_same_vector_in_any_batch() -> None:
 
 
 def test_unseen_words_weigh_nothing() -> None:
-    vectoriser = HashedTfidf(hash_bits=20).fit(DOCUMENTS)
+    vectoriser = of_two_fields(20).fit(DOCUMENTS)
     assert vectoriser.transform([("xyzzy", "plugh xyzzy")]).nnz == 0
-    only_known = one_block(title_words_weight=1.0).fit(DOCUMENTS)
+    only_known = HashedTfidf([Block(0, "word", 1, 2)]).fit(DOCUMENTS)
     known = only_known.transform([("lampe", "")])
     assert (only_known.transform([("xyzzy lampe", "")]) != known).nnz == 0
     assert np.count_nonzero(known.toarray()) == 1
 
 
 def test_only_columns_seen_in_training_are_kept() -> None:
-    vectoriser = HashedTfidf(hash_bits=18).fit(DOCUMENTS)
+    vectoriser = of_two_fields(18).fit(DOCUMENTS)
     matrix = vectoriser.transform(random_documents(5))
-    assert matrix.shape == (5, sum(len(columns) for columns in vectoriser.columns_))
+    assert matrix.shape == (5, len(vectoriser.columns_))
     assert matrix.shape[1] < 500
 
 
 def test_empty_documents_are_rows_of_zeros() -> None:
-    vectoriser = HashedTfidf(hash_bits=12).fit(DOCUMENTS)
+    vectoriser = of_two_fields().fit(DOCUMENTS)
     assert vectoriser.transform([("", ""), ("table", "")])[0].nnz == 0
 
 
 def test_a_corpus_without_any_description_is_accepted() -> None:
     documents = [(title, "") for title in TITLES]
-    vectoriser = HashedTfidf(hash_bits=12)
+    vectoriser = of_two_fields()
     matrix = vectoriser.fit_transform(documents)
-    assert len(vectoriser.columns_[2]) == 0
+    assert (vectoriser.columns_ >> 12 < 2).all()
     assert np.isfinite(matrix.data).all()
     assert (vectoriser.transform([("table", "une description")])).shape[1] == matrix.shape[1]
 
 
 def test_the_same_words_in_title_and_description_are_told_apart() -> None:
-    vectoriser = HashedTfidf(hash_bits=12).fit([("bois", "bois"), ("table", "table")])
+    vectoriser = of_two_fields().fit([("bois", "bois"), ("table", "table")])
     assert (vectoriser.transform([("bois", "")]) != vectoriser.transform([("", "bois")])).nnz > 0
 
 
 def test_what_was_learned_survives_as_arrays() -> None:
     documents = random_documents(50)
-    fitted = HashedTfidf(hash_bits=12).fit(documents)
+    fitted = of_two_fields().fit(documents)
     arrays = fitted.get_arrays()
     assert all(array.dtype in (np.int32, np.float32) for array in arrays.values())
-    restored = HashedTfidf(hash_bits=12).set_arrays(arrays)
+    restored = of_two_fields().set_arrays(arrays)
     unseen = random_documents(20, seed=9)
     assert (restored.transform(unseen) != fitted.transform(unseen)).nnz == 0
 
 
 def test_a_long_text_and_odd_characters_are_accepted() -> None:
-    vectoriser = HashedTfidf(hash_bits=12).fit(DOCUMENTS)
-    matrix = vectoriser.transform([("table " * 20_000, "😀 \u0301 日本 -- ''")])
+    vectoriser = of_two_fields().fit(DOCUMENTS)
+    long = ["table " * 170_000, "x" * 1_000_000, "日本" * 500_000, "\x00" * 1_000_000]
+    matrix = vectoriser.transform([(text, "😀 \u0301 \ud800 -- ''") for text in long])
     assert np.isfinite(matrix.data).all()
+    assert matrix[0].nnz > 0
 
 
 def test_it_is_an_estimator_that_clones_with_its_settings() -> None:
-    vectoriser = HashedTfidf(11, 0.1, 0.2, 0.3)
+    vectoriser = HashedTfidf(BLOCKS, hash_bits=11, min_df=3, clean=False, threads=2)
     assert clone(vectoriser).get_params() == vectoriser.get_params()
+
+
+@pytest.mark.parametrize("block", [*BLOCKS, Block(1, "char_wb", 1, 8)])
+def test_the_ngrams_of_a_document_are_those_that_its_vector_counts(block: Block) -> None:
+    vectoriser = HashedTfidf([block], hash_bits=22, clean=False).fit(DOCUMENTS)
+    for document in DOCUMENTS:
+        counts = Counter(column for column, *_ in vectoriser.ngrams(document))
+        row = vectoriser.transform([document])
+        assert set(counts) == set(row.indices.tolist())
+        text = f" {document[block.field]} "
+        parts: dict[int, set[str]] = {}
+        for column, field, start, length in vectoriser.ngrams(document):
+            assert field == block.field
+            parts.setdefault(column, set()).add(text[start + 1 : start + 1 + length])
+        assert all(len(spellings) == 1 for spellings in parts.values())
+        weights = {c: (1 + np.log(n)) * vectoriser.idf_[c] for c, n in counts.items()}
+        norm = np.sqrt(sum(weight**2 for weight in weights.values()))
+        for column, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
+            assert np.isclose(value, block.weight * weights[column] / norm, atol=1e-5)

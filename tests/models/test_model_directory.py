@@ -152,7 +152,11 @@ def test_no_model_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["text.npz", "vectoriser.npz", "image.npz", "fusion.npz", "golden.json"]
+    "name",
+    [
+        *("text.npz", "vectoriser.npz", "image.npz", "fusion.npz"),
+        *("embedding.npz", "reference.npz", "golden.json"),
+    ],
 )
 def test_an_altered_file_is_refused(model: Path, name: str) -> None:
     data = bytearray((model / name).read_bytes())
@@ -179,11 +183,12 @@ def test_a_file_cut_short_is_refused(model: Path) -> None:
         Predictor.load(model)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [1, 3, "2", None])
 def test_another_format_version_is_refused(model: Path, version: object) -> None:
     edit_manifest(model, lambda m: m.update(format_version=version))
-    with pytest.raises(ModelError, match=f"model format {version}"):
+    with pytest.raises(ModelError, match=f"model format {version}") as caught:
         Predictor.load(model)
+    assert "retrain it" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"])

@@ -12,7 +12,7 @@ from rakuten.models.text_branch import TextBranch, fit_text_branch
 from rakuten.params import TextBranchParams
 
 CLASSES = 4
-PARAMS = TextBranchParams(hash_bits=12)
+PARAMS = TextBranchParams(hash_bits=12, regularisation=(0.3,))
 
 
 def corpus(
@@ -22,7 +22,7 @@ def corpus(
     draw = random.Random(seed)
     words = [f"mot{number}" for number in range(300)]
     codes = [draw.randrange(CLASSES) for _ in range(rows)]
-    documents = []
+    documents: list[Document] = []
     for code in codes:
         title = draw.choices(words, k=6)
         if informative:
@@ -82,8 +82,25 @@ def test_the_result_is_the_same_to_the_bit_with_any_number_of_threads(threads: i
     expected, expected_scores = fit(documents, codes)
     branch, scores = fit(documents, codes, threads=threads)
     assert np.array_equal(scores, expected_scores)
-    assert np.array_equal(branch.coefficients, expected.coefficients)
-    assert np.array_equal(branch.intercepts, expected.intercepts)
+    for name, array in expected.get_arrays().items():
+        assert np.array_equal(branch.get_arrays()[name], array)
+
+
+def test_the_regularisation_with_the_better_out_of_fold_score_is_taken() -> None:
+    documents, codes = corpus(300, informative=True)
+    folds = stratified_folds(codes, folds=3, seed=1)
+
+    def out_of_fold(*candidates: float) -> NDArray[np.float64]:
+        params = TextBranchParams(hash_bits=12, regularisation=candidates)
+        _, scores = fit_text_branch(
+            documents, codes, folds, classes=CLASSES, params=params, threads=1
+        )
+        return scores
+
+    weak, strong = out_of_fold(1e-6), out_of_fold(1.0)
+    assert accuracy(strong, codes) > accuracy(weak, codes)
+    assert np.array_equal(out_of_fold(1e-6, 1.0), strong)
+    assert np.array_equal(out_of_fold(1.0, 1e-6), strong)
 
 
 def test_it_answers_alike_before_and_after_saving() -> None:
@@ -97,7 +114,7 @@ def test_a_document_scores_alike_in_any_batch() -> None:
     documents, codes = corpus(120, informative=True)
     branch, _ = fit(documents, codes)
     alone = np.concatenate([branch.scores([document]) for document in documents])
-    assert np.allclose(alone, branch.scores(documents), rtol=0, atol=1e-6)
+    assert np.array_equal(alone, branch.scores(documents))
 
 
 def test_a_type_without_rows_never_wins() -> None:

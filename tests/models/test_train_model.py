@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from rakuten.data import schema
 from rakuten.data.split import published_split
 from rakuten.errors import ContractError
+from rakuten.features.encoder import create_encoder
 from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
@@ -64,7 +65,9 @@ def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tup
 
 def fit(table: Any, vectors: Vectors, rows: NDArray[np.int64] | None = None) -> Trained:
     chosen = np.arange(len(table)) if rows is None else rows
-    return fit_model(table, vectors, chosen, {10: "livres"}, encoder="descriptor", params=SMALL)
+    return fit_model(
+        table, vectors, chosen, {10: "livres"}, encoder=create_encoder("descriptor"), params=SMALL
+    )
 
 
 def flat(trained: Trained) -> dict[str, NDArray[Any]]:
@@ -169,11 +172,17 @@ def test_training_repeats_to_the_bit_with_any_number_of_threads(
     labels = schema.unique_labels(schema.read_labels(paths.raw / "Y_train.csv"))
     rows = np.flatnonzero(~split_rows(features, labels, quick_params.split).held_out)
     again = fit_model(
-        features, vectors, rows, {}, encoder="descriptor", params=quick_params.train, threads=1
+        features,
+        vectors,
+        rows,
+        {},
+        encoder=create_encoder("descriptor"),
+        params=quick_params.train,
+        threads=1,
     )
     saved = {
         f"{stem}.{name}": array
-        for stem in ("fusion", "text", "vectoriser", "image", "joint")
+        for stem in ("fusion", "text", "vectoriser", "image", "joint", "embedding")
         for name, array in read_arrays(paths.model, stem).items()
     }
     assert_same(flat(again), saved)
@@ -231,7 +240,8 @@ def test_without_photos_there_is_a_text_model() -> None:
     assert predictor.image is None
     assert predictor.text is not None
     assert predictor.fusion.trained == {"text"}
-    assert set(model_arrays(predictor)) == {"fusion", "text", "vectoriser"}
+    assert set(model_arrays(predictor)) == {"fusion", "text", "vectoriser", "embedding"}
+    assert predictor.embedder.image is None
     answer = predictor.predict([Product("type2"), Product(image=b"broken")])
     assert answer[0].prdtypecode == 2583
     assert answer[1].decision == "review"
@@ -250,7 +260,8 @@ def test_without_text_there_is_an_image_model() -> None:
     assert trained.predictor.text is None
     assert trained.predictor.fusion.trained == {"image"}
     assert trained.out_of_fold["accuracy"] > 0.9
-    assert set(model_arrays(trained.predictor)) == {"fusion", "image"}
+    assert set(model_arrays(trained.predictor)) == {"fusion", "image", "embedding"}
+    assert trained.predictor.embedder.text is None
 
 
 def test_text_and_photos_of_different_products_make_no_joint_branch() -> None:
@@ -310,7 +321,7 @@ def test_notes_say_what_is_going_on() -> None:
         vectors,
         np.arange(len(table)),
         {},
-        encoder="descriptor",
+        encoder=create_encoder("descriptor"),
         params=SMALL,
         note=notes.append,
     )

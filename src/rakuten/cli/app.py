@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rakuten import __version__
-from rakuten.cli import data, execute, runs, stages, status
+from rakuten.cli import data, evaluate, execute, runs, stages, status
 from rakuten.cli.context import Project
 from rakuten.errors import RakutenError
 
@@ -42,6 +42,7 @@ def rakuten(
 
 
 stages.register(app)
+evaluate.register(app)
 status.register(app)
 data.register(app)
 execute.register(app)

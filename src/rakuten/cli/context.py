@@ -43,6 +43,11 @@ class Project:
 
         return load_params(self.paths.params)
 
+    @property
+    def cache(self) -> Path | None:
+        """Where vectors of photos are kept for the next run, if anywhere."""
+        return self.settings.cache_folder(self.root)
+
 
 def project(context: typer.Context) -> Project:
     """The project of a running command."""

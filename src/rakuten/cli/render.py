@@ -60,7 +60,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     """A plain table; numbers are right-aligned."""
     result = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for position, name in enumerate(columns):
-        numeric = bool(rows) and isinstance(rows[0][position], int | float)
+        numeric = all(isinstance(row[position], int | float | None) for row in rows)
         result.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         result.add_row(*(escape(cell(value)) for value in row))

@@ -1,4 +1,4 @@
-"""Commands of the pipeline: ingest, features, train, predict, evaluate."""
+"""Commands of the pipeline: ingest, features, train, predict."""
 
 import time
 from enum import StrEnum
@@ -50,6 +50,7 @@ def features(context: typer.Context) -> None:
             current.paths,
             current.params.features,
             threads=current.settings.rakuten_threads,
+            cache=current.cache,
             progress=progress,
         )
     render.out().print(
@@ -72,7 +73,12 @@ def train(context: typer.Context) -> None:
     threads, start = current.settings.rakuten_threads, time.monotonic()
     with render.progress_bar("scoring held-out rows") as progress:
         outcome = run_train(
-            current.paths, current.params, threads=threads, note=render.note, progress=progress
+            current.paths,
+            current.params,
+            threads=threads,
+            cache=current.cache,
+            note=render.note,
+            progress=progress,
         )
     seconds = time.monotonic() - start
     held_out = outcome.metrics["held_out"]
@@ -131,6 +137,7 @@ def predict(
             current.params.predict,
             form=form.value,
             threads=current.settings.rakuten_threads,
+            cache=current.cache,
             progress=progress,
         )
     render.out().print(
@@ -141,43 +148,9 @@ def predict(
     )
 
 
-def evaluate(
-    context: typer.Context,
-    labels: Annotated[Path, typer.Option(help="CSV of true labels (index, prdtypecode).")],
-    predictions: Annotated[
-        Path | None, typer.Option(help="Predictions file [data/processed/predictions.csv].")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Score a predictions file against labels, joined on the index."""
-    import json
-    from dataclasses import asdict
-
-    from rakuten.cli import render
-    from rakuten.stages.evaluate import run_evaluate
-
-    found = run_evaluate(predictions or project(context).paths.predictions, labels)
-    if as_json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
-        return
-    console = render.out()
-    console.print(render.pairs(f"{found.rows} rows", {n: found.scores[n] for n in _SCORES}))
-    if found.unlabelled or found.unpredicted:
-        console.print(
-            f"{found.unlabelled} predictions without a label, "
-            f"{found.unpredicted} labels without a prediction"
-        )
-    columns = ("prdtypecode", "label", "precision", "recall", "f1", "support")
-    rows = [[row[name] for name in columns] for row in found.per_class]
-    console.print(render.table("by product type", columns, rows))
-    ends = ("actual", "predicted", "count")
-    rows = [[pair[name] for name in ends] for pair in found.confused]
-    console.print(render.table("most frequent mistakes", ends, rows))
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (ingest, features, train, predict, evaluate):
+    for command in (ingest, features, train, predict):
         app.command()(command)
 
 

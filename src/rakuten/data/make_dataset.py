@@ -9,7 +9,7 @@ from rakuten.data import schema
 from rakuten.errors import ContractError, ImageError
 from rakuten.imaging import content_hash, decode_image, map_chunks, read_image
 from rakuten.logs import Progress
-from rakuten.text import clean_text
+from rakuten.text import clean_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +95,8 @@ def build_dataset(raw: Path, *, threads: int = 1, progress: Progress | None = No
     joined["image_path"] = _relative_paths(joined)
     joined["image_status"] = [check.status for check in checks]
     joined["image_sha256"] = [check.sha256 for check in checks]
-    joined["clean_designation"] = [clean_text(text) for text in joined[catalog.DESIGNATION]]
-    joined["clean_description"] = [clean_text(text) for text in joined[catalog.DESCRIPTION]]
+    for column in (catalog.DESIGNATION, catalog.DESCRIPTION):
+        joined[f"clean_{column}"] = [text.text for text in clean_texts(joined[column].tolist())]
     reasons = schema.row_failures(joined)
     joined = joined.drop(columns=["clean_designation", "clean_description"])
     merged = joined[reasons == ""].reset_index(drop=True)

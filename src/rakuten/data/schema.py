@@ -1,12 +1,12 @@
 """The data contract of the raw files: what breaks it as a whole, what rejects one row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rakuten import catalog
 from rakuten.errors import ContractError, MissingExtraError
-from rakuten.io import read_csv
+from rakuten.io import read_csv, read_csv_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,14 +34,24 @@ def read_products(path: Path) -> "pd.DataFrame":
         DataNotFoundError: there is no such file.
         ContractError: a column is missing, or it has no rows.
     """
-    frame = read_csv(path, index=True)
-    _require_columns(frame, catalog.PRODUCT_COLUMNS, path)
+    frame = _products(read_csv(path, index=True), path)
     if frame.empty:
         raise ContractError(f"{path} has a header but no rows.")
-    frame = frame[[catalog.INDEX, *catalog.PRODUCT_COLUMNS]]
-    for column in (catalog.INDEX, catalog.PRODUCT_ID, catalog.IMAGE_ID):
-        frame = frame.assign(**{column: frame[column].str.strip()})
     return frame
+
+
+def read_product_chunks(path: Path, *, rows: int) -> "Iterator[pd.DataFrame]":
+    """Read ``X_*.csv`` as :func:`read_products` does, ``rows`` rows at a time.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ContractError: a column is missing, or it has no rows.
+    """
+    for number, frame in enumerate(read_csv_chunks(path, index=True, rows=rows)):
+        products = _products(frame, path)
+        if products.empty and not number:
+            raise ContractError(f"{path} has a header but no rows.")
+        yield products
 
 
 def read_labels(path: Path) -> "pd.DataFrame":
@@ -146,6 +156,14 @@ def _joined_schema(pa: Any) -> Any:
         ],
         strict=False,
     )
+
+
+def _products(frame: "pd.DataFrame", path: Path) -> "pd.DataFrame":
+    _require_columns(frame, catalog.PRODUCT_COLUMNS, path)
+    frame = frame[[catalog.INDEX, *catalog.PRODUCT_COLUMNS]]
+    for column in (catalog.INDEX, catalog.PRODUCT_ID, catalog.IMAGE_ID):
+        frame = frame.assign(**{column: frame[column].str.strip()})
+    return frame
 
 
 def _require_columns(frame: "pd.DataFrame", wanted: Sequence[str], path: Path) -> None:

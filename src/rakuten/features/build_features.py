@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from rakuten import catalog
 from rakuten.features.encoder import ImageEncoder, encode_stream
-from rakuten.features.rows import TextRow, text_row
+from rakuten.features.rows import TextRow, text_rows
+from rakuten.features.vector_cache import VectorCache
 from rakuten.io import atomic_path
 from rakuten.logs import Progress
 
@@ -33,7 +34,7 @@ def text_features(merged: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     pairs = zip(merged[catalog.DESIGNATION], merged[catalog.DESCRIPTION], strict=True)
-    rows = [text_row(designation, description).to_dict() for designation, description in pairs]
+    rows = [row.to_dict() for row in text_rows(pairs)]
     measured = pd.DataFrame(rows, index=merged.index, columns=list(TextRow.__annotations__))
     return pd.concat([merged[list(KEPT)], measured], axis=1)
 
@@ -44,6 +45,7 @@ def image_vectors(
     merged: "pd.DataFrame",
     *,
     threads: int = 1,
+    cache: VectorCache | None = None,
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Vectors of the rows' photos, chunk by chunk in row order; zeros where there is no photo."""
@@ -52,7 +54,7 @@ def image_vectors(
         raw / path if ok else None for path, ok in zip(merged["image_path"], usable, strict=True)
     ]
     done = 0
-    for encoded in encode_stream(encoder, paths, threads=threads):
+    for encoded in encode_stream(encoder, paths, threads=threads, cache=cache):
         done += len(encoded.status)
         yield encoded.vectors
         if progress:
@@ -80,11 +82,7 @@ def feature_manifest(
     """What made the vectors, and the sha256 of the files that belong together."""
     return {
         "rows": rows,
-        "image_encoder": {
-            "name": encoder.name,
-            "version": encoder.version,
-            "dimension": encoder.dimension,
-        },
+        "image_encoder": encoder.describe(),
         "decoder": decoder,
         "text_version": text_version,
         "files": files,

@@ -1,15 +1,20 @@
 """The seam between photos and vectors: what an encoder is, and how many photos go through it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Resampling
 
 from rakuten.errors import ConfigurationError, ImageError
-from rakuten.imaging import decode_image, map_chunks, read_image
+from rakuten.features.image_statistics import STATISTICS, image_statistics
+from rakuten.features.vector_cache import VectorCache
+from rakuten.imaging import content_hash, decode_image, map_chunks, read_image
+from rakuten.params import OnnxParams
 
 Picture = bytes | Path | None
 """A photo's bytes, the path of its file, or None where there is none."""
@@ -23,6 +28,17 @@ class ImageEncoder(ABC):
     dimension: int
     input_size: int
     """Side in pixels of the square RGB picture that the encoder looks at."""
+    resample: Resampling = Resampling.BILINEAR
+    """How photos are brought to that size."""
+    batch: int = 64
+    """Photos that are best encoded at a time."""
+    libraries: tuple[str, ...] = ("numpy", "opencv-python-headless")
+    """Packages that the vectors depend on, besides the decoder."""
+
+    @property
+    def row_length(self) -> int:
+        """Numbers of a photo that are made and kept together: its vector and its statistics."""
+        return self.dimension + len(STATISTICS)
 
     @abstractmethod
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -35,13 +51,29 @@ class ImageEncoder(ABC):
             float32 array of shape (n, dimension).
         """
 
+    def decode(self, data: bytes) -> NDArray[np.uint8]:
+        """Decode a photo's bytes to what the encoder looks at.
+
+        Raises:
+            ImageError: they are not a usable picture.
+        """
+        return decode_image(data, self.input_size, self.resample)
+
     def encode(self, pictures: Sequence[bytes | Path]) -> NDArray[np.float32]:
         """Decode and encode photos, shape (n, dimension).
 
         Raises:
             ImageError: one of them is not a usable picture.
         """
-        return self.encode_pixels(self._stack([_load(p, self.input_size) for p in pictures]))
+        return self.encode_pixels(self._stack([self.decode(_read(p)) for p in pictures]))
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest says of the encoder: enough to make it again from its files."""
+        return {"name": self.name, "version": self.version, "dimension": self.dimension}
+
+    def files(self) -> Mapping[str, Path]:
+        """File name → content that has to lie beside the manifest."""
+        return {}
 
     def _stack(self, decoded: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         if not decoded:
@@ -51,50 +83,92 @@ class ImageEncoder(ABC):
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Vectors of a chunk of photos: ``status`` ok, missing or unreadable, zeros where not ok."""
+    """A chunk of photos: ``status`` ok, missing or unreadable, all numbers zero where not ok.
+
+    ``vectors`` has shape (n, dimension); ``statistics`` has the columns of
+    :data:`rakuten.features.image_statistics.STATISTICS`.
+    """
 
     vectors: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     status: list[str]
 
 
-def encode_each(encoder: ImageEncoder, pictures: Sequence[Picture]) -> EncodedImages:
-    """Encode photos of which some may be absent or broken; one row each, in order."""
+def encode_each(
+    encoder: ImageEncoder, pictures: Sequence[Picture], *, cache: VectorCache | None = None
+) -> EncodedImages:
+    """Encode photos of which some may be absent or broken; one row each, in order.
+
+    Photos that the cache knows are neither decoded nor encoded.
+    """
+    numbers = np.zeros((len(pictures), encoder.row_length), dtype=np.float32)
+    status = ["ok"] * len(pictures)
+    new: dict[int, str] = {}
     decoded: list[NDArray[np.uint8]] = []
-    status: list[str] = []
-    for picture in pictures:
+    for row, picture in enumerate(pictures):
         try:
-            decoded.append(_load(picture, encoder.input_size))
-            status.append("ok")
+            data = _read(picture)
+            photo = content_hash(data) if cache else ""
+            known = cache.get(photo) if cache else None
+            if known is None:
+                decoded.append(encoder.decode(data))
+                new[row] = photo
+            else:
+                numbers[row] = known
         except ImageError as error:
-            status.append("missing" if error.reason == "missing" else "unreadable")
-    vectors = np.zeros((len(pictures), encoder.dimension), dtype=np.float32)
-    if decoded:
-        usable = np.array([state == "ok" for state in status])
-        vectors[usable] = encoder.encode_pixels(encoder._stack(decoded))
-    return EncodedImages(vectors, status)
+            status[row] = "missing" if error.reason == "missing" else "unreadable"
+    if new:
+        rows = list(new)
+        pixels = encoder._stack(decoded)
+        numbers[rows] = np.hstack([encoder.encode_pixels(pixels), image_statistics(pixels)])
+        if cache:
+            cache.put({photo: numbers[row] for row, photo in new.items()})
+    vectors, statistics = np.split(numbers, [encoder.dimension], axis=1)
+    return EncodedImages(vectors, statistics, status)
 
 
 def encode_stream(
-    encoder: ImageEncoder, pictures: Sequence[Picture], *, threads: int
+    encoder: ImageEncoder,
+    pictures: Sequence[Picture],
+    *,
+    threads: int,
+    cache: VectorCache | None = None,
 ) -> Iterator[EncodedImages]:
     """Encode many photos chunk by chunk in threads; memory stays flat."""
-    return map_chunks(lambda chunk: encode_each(encoder, chunk), pictures, threads=threads)
+    return map_chunks(
+        lambda chunk: encode_each(encoder, chunk, cache=cache),
+        pictures,
+        threads=threads,
+        chunk=encoder.batch,
+    )
 
 
-def create_encoder(name: str) -> ImageEncoder:
-    """Make the encoder that ``params.yaml`` or a model's manifest names.
+def create_encoder(
+    name: str, *, onnx: OnnxParams | None = None, weights: Path | None = None
+) -> ImageEncoder:
+    """Make an encoder by its name.
+
+    Args:
+        name: descriptor or onnx.
+        onnx: how photos are shown to the network (onnx alone).
+        weights: the network's file (onnx alone).
 
     Raises:
-        ConfigurationError: there is no encoder of that name.
+        ConfigurationError: there is no encoder of that name, or its network cannot be used.
+        MissingExtraError: it needs a package that is not installed.
     """
     if name == "descriptor":
         from rakuten.features.descriptor import DescriptorEncoder
 
         return DescriptorEncoder()
-    raise ConfigurationError(f"There is no image encoder '{name}'.", hint="known: descriptor")
+    if name == "onnx" and onnx is not None and weights is not None:
+        from rakuten.features.onnx_encoder import OnnxEncoder
+
+        return OnnxEncoder(weights, onnx)
+    raise ConfigurationError(f"There is no image encoder '{name}'.", hint="known: descriptor, onnx")
 
 
-def _load(picture: Picture, size: int) -> NDArray[np.uint8]:
+def _read(picture: Picture) -> bytes:
     if picture is None:
         raise ImageError("missing", "There is no image.")
-    return decode_image(picture if isinstance(picture, bytes) else read_image(picture), size)
+    return picture if isinstance(picture, bytes) else read_image(picture)

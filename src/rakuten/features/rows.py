@@ -1,20 +1,26 @@
 """The feature row of a product: cleaned text and the simple numbers that are watched for drift."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rakuten.text import clean_text, guess_language, has_markup
+from rakuten.text import CleanText, clean_texts, guess_language
 
 
 @dataclass(frozen=True)
 class TextRow:
-    """A product's cleaned text and its numbers; lengths are in characters of the cleaned text."""
+    """A product's cleaned text and its numbers; lengths are in characters of the cleaned text.
+
+    ``digit_share`` is that of the cleaned title, ``upper_share`` that of the raw title, which
+    still has its capitals.
+    """
 
     clean_designation: str
     clean_description: str
     designation_length: int
     description_length: int
     designation_words: int
+    description_words: int
     digit_share: float
     upper_share: float
     has_description: int
@@ -31,20 +37,27 @@ class TextRow:
         return dict(vars(self))
 
 
-def text_row(designation: str, description: str) -> TextRow:
-    """Clean a product's text and measure it."""
-    title, body = clean_text(designation), clean_text(description)
+def text_rows(pairs: Iterable[tuple[str, str]]) -> list[TextRow]:
+    """Clean and measure many raw (designation, description) pairs, in order."""
+    raw = list(pairs)
+    titles = clean_texts([designation for designation, _ in raw])
+    bodies = clean_texts([description for _, description in raw])
+    return [_row(title, body) for title, body in zip(titles, bodies, strict=True)]
+
+
+def _row(title: CleanText, body: CleanText) -> TextRow:
     return TextRow(
-        clean_designation=title,
-        clean_description=body,
-        designation_length=len(title),
-        description_length=len(body),
-        designation_words=len(title.split()),
-        digit_share=_share(sum(c.isdigit() for c in title), len(title)),
-        upper_share=_share(sum(c.isupper() for c in designation), len(designation)),
-        has_description=int(bool(body)),
-        has_markup=int(has_markup(designation) or has_markup(description)),
-        language=guess_language(f"{title} {body[:500]}"),
+        clean_designation=title.text,
+        clean_description=body.text,
+        designation_length=len(title.text),
+        description_length=len(body.text),
+        designation_words=title.words,
+        description_words=body.words,
+        digit_share=_share(title.digits, len(title.text)),
+        upper_share=_share(title.upper, title.raw_length),
+        has_description=int(bool(body.text)),
+        has_markup=int(title.markup or body.markup),
+        language=guess_language(f"{title.text} {body.text[:500]}"),
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from rakuten.kernel.library import Block as KernelBlock
-from rakuten.kernel.text import HashedRows, stack_rows
+from rakuten.kernel.text import HashedRows, stack_rows, trace_ngrams
 
 Document = str | Sequence[str]
 """A text, or one text for each field: title and description."""
@@ -112,6 +112,21 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "idf_")
         return stack_rows(list(self._map(self._weighted, documents)), len(self.idf_))
+
+    def ngrams(self, document: Document) -> Iterator[tuple[int, int, int, int]]:
+        """The n-grams of a document in normal form: (column, field, start, length).
+
+        Those that training did not keep are left out. A start of -1, or an end past the
+        text, is the blank that a word stands between.
+        """
+        texts = [document] if isinstance(document, str) else document
+        for number, block in enumerate(self.blocks):
+            text = texts[block.field]
+            for hashed, start, length in trace_ngrams(
+                text, _kernel_block(block), number, self.hash_bits
+            ):
+                if (column := int(self._places[hashed])) >= 0:
+                    yield column, block.field, start, length
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, as plain arrays: kept hashed columns in order, and their idf."""

@@ -2,7 +2,17 @@
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, c_float, c_int32, c_int64, c_uint8, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_char_p,
+    c_float,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +23,7 @@ from numpy.typing import NDArray
 from rakuten.errors import ConfigurationError, ContractError
 
 LIBRARY: Final = Path(__file__).with_name("_kernel.so")
-ABI: Final = 1
+ABI: Final = 2
 """Must equal RK_ABI in kernel.h: Python and the compiled library agree on every argument."""
 
 COUNTS: Final = ("raw_length", "raw_upper", "markup", "length", "digits", "words")
@@ -150,6 +160,10 @@ def _declare(loaded: Any) -> None:
     loaded.rk_vectorise.argtypes = (
         *(POINTER(Texts), c_int32, c_int64, c_int32),
         *(POINTER(Block), c_int32, c_int32, POINTER(Weights), POINTER(Matrix)),
+    )
+    loaded.rk_trace.argtypes = (
+        *(c_char_p, c_int64, POINTER(Block), c_int32, c_int32),
+        *(POINTER(POINTER(c_uint32)), POINTER(POINTER(c_int32)), POINTER(c_int64)),
     )
     loaded.rk_weigh.argtypes = (POINTER(Matrix), POINTER(Block), c_int32, POINTER(Weights))
     loaded.rk_weigh.restype = None

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_uint8
+from ctypes import c_int32, c_int64, c_uint8, c_uint32
 
 import numpy as np
 import scipy.sparse as sp
@@ -101,6 +101,29 @@ class HashedRows:
         view = np.ctypeslib.as_array
         ends = view(matrix.ends, shape=(matrix.rows + 1,))
         return view(matrix.values, (entries,)), view(matrix.columns, (entries,)), ends[1:]
+
+
+def trace_ngrams(text: str, block: Block, number: int, bits: int) -> list[tuple[int, int, int]]:
+    """N-grams of a text in normal form as they occur: (hashed column, start, length).
+
+    A start of -1, or an end past the text, is the blank that a word stands between.
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    columns, spans, count = ctypes.POINTER(c_uint32)(), ctypes.POINTER(c_int32)(), c_int64()
+    native, ref = library(), ctypes.byref
+    check(
+        native.rk_trace(
+            *(encoded, len(encoded), ref(block), number, bits),
+            *(ref(columns), ref(spans), ref(count)),
+        )
+    )
+    try:
+        found = columns[: count.value] if count.value else []
+        flat = spans[: 2 * count.value] if count.value else []
+    finally:
+        native.rk_free(columns)
+        native.rk_free(spans)
+    return list(zip(found, flat[::2], flat[1::2], strict=True))
 
 
 def stack_rows(parts: Sequence[HashedRows], columns: int) -> sp.csr_matrix:

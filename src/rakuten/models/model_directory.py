@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rakuten.errors import ModelError
 from rakuten.io import remove_orphans, sha256_file, storage_error, swap_directory, write_json
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 GOLDEN: Final = "golden.json"
 
@@ -21,7 +21,11 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_model(
-    directory: Path, arrays: Mapping[str, Arrays], golden: Any, manifest: dict[str, Any]
+    directory: Path,
+    arrays: Mapping[str, Arrays],
+    golden: Any,
+    manifest: dict[str, Any],
+    files: Mapping[str, Path] | None = None,
 ) -> None:
     """Write a model beside its place and swap it in.
 
@@ -30,6 +34,7 @@ def write_model(
         arrays: file stem → arrays, one ``.npz`` each.
         golden: golden products with their expected probabilities, as JSON values.
         manifest: everything but ``format_version`` and ``files``, which are added here.
+        files: file name → a file to copy, for what is no array.
     """
     remove_orphans(directory, "staged")
     staged = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.staged")
@@ -37,9 +42,11 @@ def write_model(
         staged.mkdir(parents=True)
         for stem, values in arrays.items():
             np.savez_compressed(staged / f"{stem}.npz", allow_pickle=False, **dict(values))
+        for name, source in (files or {}).items():
+            shutil.copyfile(source, staged / name)
         write_json(staged / GOLDEN, golden)
-        files = {path.name: sha256_file(path) for path in sorted(staged.iterdir())}
-        header = {"format_version": FORMAT_VERSION, "files": files}
+        hashes = {path.name: sha256_file(path) for path in sorted(staged.iterdir())}
+        header = {"format_version": FORMAT_VERSION, "files": hashes}
         write_json(staged / MANIFEST, {**header, **manifest})
         swap_directory(staged, directory)
     except OSError as error:

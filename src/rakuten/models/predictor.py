@@ -2,17 +2,23 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rakuten.errors import ConfigurationError, ModelError
-from rakuten.features.encoder import ImageEncoder, Picture, create_encoder, encode_stream
-from rakuten.features.rows import TextRow, text_row
+from rakuten.features.encoder import ImageEncoder, Picture, encode_stream
+from rakuten.features.encoder_store import restore_encoder
+from rakuten.features.rows import TextRow, text_rows
+from rakuten.features.vector_cache import VectorCache
+from rakuten.models.embedding import Embedder
+from rakuten.models.explanation import Explanation, explain
+from rakuten.models.feature_row import FeatureRow, Numbers, make_feature_row, rows_or_none
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
 from rakuten.models.joint_branch import JointBranch
@@ -66,16 +72,22 @@ class Prediction:
     alternatives: tuple[Alternative, ...]
     modalities: tuple[str, ...]
     image_status: str
-    features: dict[str, Any]
+    features: FeatureRow
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch of products as branches see it."""
+    """A batch of products as branches see it.
+
+    ``matrix`` is the vectoriser's (None without a text branch), ``vectors`` and ``statistics``
+    the image encoder's; rows that lack a modality hold zeros and are not ``present``.
+    """
 
     rows: list[TextRow]
+    matrix: sp.csr_matrix | None
     image_status: list[str]
     vectors: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     present: dict[str, NDArray[np.bool_]]
 
 
@@ -88,10 +100,13 @@ class Predictor:
     image: ImageBranch | None
     joint: JointBranch | None
     fusion: Fusion
+    embedder: Embedder
     encoder: ImageEncoder
     threshold: Threshold
     manifest: dict[str, Any]
     threads: int = 1
+    cache: VectorCache | None = None
+    """Vectors of trusted files that stages encode again; never set where anybody uploads."""
 
     @classmethod
     def load(cls, directory: Path, *, threads: int = 1) -> Self:
@@ -117,12 +132,7 @@ class Predictor:
                 f"this version makes form {TEXT_VERSION}.",
                 hint="retrain it, or install the version of rakuten-classifier that wrote it",
             )
-        encoder = create_encoder(manifest["image_encoder"]["name"])
-        if encoder.version != manifest["image_encoder"]["version"]:
-            raise ModelError(
-                f"{directory} needs image encoder {manifest['image_encoder']}; "
-                f"this version has {encoder.name} {encoder.version}."
-            )
+        encoder = restore_encoder(manifest["image_encoder"], directory)
         branches, threshold = manifest["branches"], manifest["threshold"]
         text = image = joint = None
         if "text" in branches:
@@ -140,6 +150,7 @@ class Predictor:
             image=image,
             joint=joint,
             fusion=Fusion.from_arrays(read_arrays(directory, "fusion")),
+            embedder=Embedder.from_arrays(read_arrays(directory, "embedding")),
             encoder=encoder,
             threshold=Threshold(**threshold),
             manifest=manifest,
@@ -153,15 +164,20 @@ class Predictor:
         encoded = self.encode(products)
         probabilities = self.probabilities(encoded)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : alternatives + 1]
-        confidence = probabilities[np.arange(len(products)), order[:, 0]]
-        usable = np.logical_or.reduce(
-            [encoded.present[b] for b in ("text", "image") if b in self.fusion.trained]
-        )
-        automatic = self.threshold.is_automatic(confidence) & usable
+        ranked = np.take_along_axis(probabilities, order, axis=1)
+        modalities = self._modalities(encoded)
+        automatic = self.threshold.is_automatic(ranked[:, 0]).tolist()
+        features = self._features(encoded, modalities, order[:, 0], ranked[:, 0])
         return [
-            self._prediction(encoded, row, order[row], probabilities[row], bool(automatic[row]))
-            for row in range(len(products))
+            self._prediction(*row)
+            for row in zip(
+                order.tolist(), ranked.tolist(), automatic, modalities, features, strict=True
+            )
         ]
+
+    def explain(self, product: Product) -> Explanation:
+        """Why the answer for a product is what it is: votes of the branches, evidence in words."""
+        return explain(self, product)
 
     def predict_proba(self, products: Sequence[Product]) -> NDArray[np.float64]:
         """Calibrated probabilities of shape (n, classes), columns in the order of ``types``."""
@@ -171,57 +187,93 @@ class Predictor:
 
     def encode(self, products: Sequence[Product]) -> Encoded:
         """Clean the texts and encode the photos of a batch."""
-        rows = [text_row(product.designation, product.description) for product in products]
+        rows = text_rows((product.designation, product.description) for product in products)
+        documents = [(row.clean_designation, row.clean_description) for row in rows]
         pictures = [product.image for product in products]
-        chunks = list(encode_stream(self.encoder, pictures, threads=self.threads))
+        chunks = list(encode_stream(self.encoder, pictures, threads=self.threads, cache=self.cache))
         status = [state for chunk in chunks for state in chunk.status]
         present = {
             "text": np.array([row.has_text for row in rows]),
             "image": np.array([state == "ok" for state in status]),
         }
-        return Encoded(rows, status, np.concatenate([c.vectors for c in chunks]), present)
+        return Encoded(
+            rows=rows,
+            matrix=None if self.text is None else self.text.vectoriser.transform(documents),
+            image_status=status,
+            vectors=np.concatenate([chunk.vectors for chunk in chunks]),
+            statistics=np.concatenate([chunk.statistics for chunk in chunks]),
+            present=present,
+        )
 
     def probabilities(self, encoded: Encoded) -> NDArray[np.float64]:
         """Fused probabilities of an encoded batch, shape (n, classes)."""
         scores = {}
-        if self.text is not None:
-            documents = [(row.clean_designation, row.clean_description) for row in encoded.rows]
-            scores["text"] = self.text.scores(documents)
+        if self.text is not None and encoded.matrix is not None:
+            scores["text"] = self.text.matrix_scores(encoded.matrix)
         if self.image is not None:
             scores["image"] = self.image.scores(encoded.vectors)
-        if self.text is not None and self.joint is not None:
-            matrix = self.text.vectoriser.transform(documents)
-            scores["joint"] = self.joint.scores(matrix, encoded.vectors)
+        if self.joint is not None and encoded.matrix is not None:
+            scores["joint"] = self.joint.scores(encoded.matrix, encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
+
+    def _modalities(self, encoded: Encoded) -> list[tuple[str, ...]]:
+        """What each answer rests on."""
+        branches = [branch for branch in ("text", "image") if branch in self.fusion.trained]
+        columns = [encoded.present[branch].tolist() for branch in branches]
+        return [
+            tuple(branch for branch, has in zip(branches, row, strict=True) if has)
+            for row in zip(*columns, strict=True)
+        ]
+
+    def _features(
+        self,
+        encoded: Encoded,
+        modalities: Sequence[tuple[str, ...]],
+        best: NDArray[np.int64],
+        confidence: NDArray[np.float64],
+    ) -> list[FeatureRow]:
+        """The monitoring rows of a batch."""
+        text, image = encoded.present["text"], encoded.present["image"]
+        statistics = rows_or_none(encoded.statistics.astype(np.float64).round(4), image)
+        embeddings: Iterator[tuple[Numbers, Numbers]] = zip(
+            rows_or_none(self.embedder.embed_text(encoded.matrix), text),
+            rows_or_none(self.embedder.embed_images(encoded.vectors), image),
+            strict=True,
+        )
+        answers = zip(modalities, best.tolist(), confidence.tolist(), strict=True)
+        parts = zip(encoded.rows, encoded.image_status, statistics, embeddings, strict=True)
+        return [
+            make_feature_row(
+                *part,
+                modalities=used,
+                prdtypecode=self.types[position].code,
+                confidence=probability,
+            )
+            for part, (used, position, probability) in zip(parts, answers, strict=True)
+        ]
 
     def _prediction(
         self,
-        encoded: Encoded,
-        row: int,
-        order: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
+        order: list[int],
+        probabilities: list[float],
         automatic: bool,
+        modalities: tuple[str, ...],
+        features: FeatureRow,
     ) -> Prediction:
-        ranked = [
-            Alternative(self.types[k].code, self.types[k].name, float(probabilities[k]))
-            for k in order
-        ]
-        best, features = ranked[0], encoded.rows[row].to_dict()
-        for column in ("clean_designation", "clean_description"):
-            del features[column]
+        best, *others = (
+            Alternative(self.types[k].code, self.types[k].name, probability)
+            for k, probability in zip(order, probabilities, strict=True)
+        )
         return Prediction(
             prdtypecode=best.prdtypecode,
             label=best.label,
             confidence=best.probability,
-            decision="auto" if automatic else "review",
-            alternatives=tuple(ranked[1:]),
-            modalities=tuple(b for b in ("text", "image") if self._used(encoded, b, row)),
-            image_status=encoded.image_status[row],
-            features={**features, "image_status": encoded.image_status[row]},
+            decision="auto" if automatic and modalities else "review",
+            alternatives=tuple(others),
+            modalities=modalities,
+            image_status=features["image_status"],
+            features=features,
         )
-
-    def _used(self, encoded: Encoded, branch: str, row: int) -> bool:
-        return branch in self.fusion.trained and bool(encoded.present[branch][row])
 
 
 def check_golden(predictor: Predictor, directory: Path) -> float:

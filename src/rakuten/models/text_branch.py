@@ -27,7 +27,11 @@ class TextBranch:
 
     def scores(self, documents: Sequence[Document]) -> NDArray[np.float64]:
         """Signed distances to each type's plane, shape (n, classes)."""
-        return self.linear.scores(self.vectoriser.transform(documents))
+        return self.matrix_scores(self.vectoriser.transform(documents))
+
+    def matrix_scores(self, matrix: sp.csr_matrix) -> NDArray[np.float64]:
+        """Scores of documents that the vectoriser has transformed, shape (n, classes)."""
+        return self.linear.scores(matrix)
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """The linear part as plain arrays: 8-bit levels, and a scale for each column."""
@@ -130,7 +134,8 @@ class _Task:
         )
         # A type without rows keeps the score of a sure "no".
         absent = np.bincount(self.codes[rows], minlength=self.classes) == 0
-        fitted.intercepts[absent] = np.minimum(fitted.intercepts[absent], -1.0)
+        fitted.coefficients[:, absent] = 0.0
+        fitted.intercepts[absent] = -1.0
         return fitted
 
     def out_of_fold(

@@ -19,7 +19,8 @@ from rakuten.data.split import (
 )
 from rakuten.errors import ContractError
 from rakuten.features.build_features import documents
-from rakuten.features.encoder import create_encoder
+from rakuten.features.encoder import ImageEncoder
+from rakuten.models.embedding import Embedder, fit_image_projection, fit_text_projection
 from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
 from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion, with_joint
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
@@ -90,7 +91,7 @@ def fit_model(
     rows: NDArray[np.int64],
     names: Mapping[int, str],
     *,
-    encoder: str,
+    encoder: ImageEncoder,
     params: TrainParams,
     threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
@@ -102,7 +103,7 @@ def fit_model(
         vectors: their image vectors (may be a memory map), shape (all, dimension).
         rows: positions of the training side in both; the others are never looked at.
         names: product type → name.
-        encoder: name of the image encoder that made ``vectors``.
+        encoder: what made ``vectors``.
         params: the train section of ``params.yaml``.
         threads: threads to train with; the result does not depend on it.
         note: called with what is going on.
@@ -135,6 +136,7 @@ def fit_model(
     with threadpool_limits(limits=1, user_api="blas"):
         text, image, scores = _fit_branches(task, note)
         joint = _fit_joint(task, text, scores, note)
+        embedder = _fit_embedder(task, text, image)
         note("fusion and threshold")
         fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
         fusion = fit_fusion(scores, task.present, positions, **fitting)
@@ -149,7 +151,8 @@ def fit_model(
         image=image,
         joint=joint,
         fusion=fusion,
-        encoder=create_encoder(encoder),
+        embedder=embedder,
+        encoder=encoder,
         threshold=threshold,
         manifest={},
         threads=threads,
@@ -236,6 +239,15 @@ def _fit_joint(
     )
     scores["joint"] = _spread(found, mine, len(task.rows))
     return joint
+
+
+def _fit_embedder(task: _Task, text: TextBranch | None, image: ImageBranch | None) -> Embedder:
+    seed, written = task.params.seed, np.flatnonzero(task.present["text"])
+    pictured = task.rows[task.present["image"]]
+    return Embedder(
+        fit_text_projection(text.vectoriser, task.documents, written, seed=seed) if text else None,
+        fit_image_projection(task.vectors, pictured, seed=seed) if image else None,
+    )
 
 
 def _out_of_fold_report(

@@ -1,6 +1,7 @@
 """Stage features: data/interim → feature table and image vectors in data/processed."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from rakuten.features.build_features import (
     text_features,
     write_vectors,
 )
-from rakuten.features.encoder import create_encoder
+from rakuten.features.encoder_store import DESCRIPTION, prepare_encoder, save_encoder
+from rakuten.features.vector_cache import open_cache
 from rakuten.imaging import DECODER
 from rakuten.io import read_csv, read_json, sha256_file, write_csv, write_json
 from rakuten.logs import Progress
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 TABLE = "train_features.csv"
 VECTORS = "image_features.npy"
+ENCODER = "image_encoder"
 MANIFEST = "features_manifest.json"
 
 
@@ -44,30 +47,46 @@ def run_features(
     params: FeaturesParams,
     *,
     threads: int = 1,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> FeaturesOutcome:
-    """Write the feature table, the image vectors, and last the manifest that ties them together.
+    """Write feature table, image vectors, encoder, and last the manifest that ties them together.
+
+    Args:
+        paths: where things lie.
+        params: which encoder.
+        threads: threads that decode and encode photos.
+        cache: folder of vectors that are kept between runs, or None.
+        progress: called with (done, total).
 
     Raises:
-        DataNotFoundError: ingest has not run.
+        ConfigurationError: the encoder cannot be made.
+        DataNotFoundError: ingest has not run, or the encoder's weights cannot be had.
         StorageError: the outputs cannot be written.
     """
     merged = read_stage_csv(paths, MERGED)
-    encoder = create_encoder(params.image_encoder)
+    encoder = prepare_encoder(params, paths.root)
     table = text_features(merged)
     write_csv(paths.processed / TABLE, table)
-    write_vectors(
-        paths.processed / VECTORS,
-        image_vectors(encoder, paths.raw, merged, threads=threads, progress=progress),
-        rows=len(merged),
-        dimension=encoder.dimension,
-    )
+    save_encoder(encoder, paths.processed / ENCODER)
+    with open_cache(cache, encoder) as known:
+        write_vectors(
+            paths.processed / VECTORS,
+            image_vectors(
+                encoder, paths.raw, merged, threads=threads, cache=known, progress=progress
+            ),
+            rows=len(merged),
+            dimension=encoder.dimension,
+        )
     manifest = feature_manifest(
         encoder,
         decoder=DECODER,
         text_version=TEXT_VERSION,
         rows=len(merged),
-        files={name: sha256_file(paths.processed / name) for name in (TABLE, VECTORS)},
+        files={
+            name: sha256_file(paths.processed / name)
+            for name in (TABLE, VECTORS, f"{ENCODER}/{DESCRIPTION}")
+        },
     )
     write_json(paths.processed / MANIFEST, manifest)
     with_image = int((table["image_status"] == "ok").sum())

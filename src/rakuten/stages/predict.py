@@ -1,19 +1,28 @@
 """Stage predict: model and test rows → data/processed/predictions.csv; also scores new files."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.errors import DataNotFoundError
-from rakuten.io import write_csv
+from rakuten.features.vector_cache import open_cache
+from rakuten.io import count_rows, write_csv_chunks
 from rakuten.logs import Progress
 from rakuten.models.predict_model import challenge_frame, predict_table, prediction_frame
 from rakuten.models.predictor import Predictor
 from rakuten.params import PredictParams
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Format = Literal["full", "challenge"]
+
+_BATCHES: Final = 16
+"""Batches that are read, predicted and written at a time."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ def run_predict(
     *,
     form: Format = "full",
     threads: int = 1,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> PredictOutcome:
     """Predict every row of a table in the challenge's form and write one row for each.
@@ -47,6 +57,7 @@ def run_predict(
         params: batch size and number of alternatives.
         form: full, or the challenge's submission form.
         threads: threads that decode photos.
+        cache: folder of vectors that are kept between runs, or None.
         progress: called with (done, total).
 
     Raises:
@@ -56,26 +67,45 @@ def run_predict(
         StorageError: the output cannot be written.
     """
     predictor = Predictor.load(model, threads=threads)
-    products = schema.read_products(table)
     if images is not None and not images.is_dir():
         raise DataNotFoundError(
             f"There is no image folder {images}.",
             hint=f"it holds files named {catalog.image_name('<imageid>', '<productid>')}",
         )
-    predictions = predict_table(
-        predictor,
-        products,
-        images,
-        batch_size=params.batch_size,
-        alternatives=params.alternatives,
-        progress=progress,
-    )
-    frame = prediction_frame(products, predictions)
-    write_csv(output, challenge_frame(frame) if form == "challenge" else frame)
-    states = [prediction.image_status for prediction in predictions]
+    tally: Counter[str] = Counter()
+    with open_cache(cache, predictor.encoder) as known:
+        batches = _answers(replace(predictor, cache=known), table, images, params, tally, progress)
+        frames = map(challenge_frame, batches) if form == "challenge" else batches
+        write_csv_chunks(output, frames)
     return PredictOutcome(
-        rows=len(predictions),
-        automatic=sum(prediction.decision == "auto" for prediction in predictions),
-        images={state: states.count(state) for state in ("ok", "missing", "unreadable")},
+        rows=tally["rows"],
+        automatic=tally["auto"],
+        images={state: tally[state] for state in ("ok", "missing", "unreadable")},
         output=output,
     )
+
+
+def _answers(
+    predictor: Predictor,
+    table: Path,
+    images: Path | None,
+    params: PredictParams,
+    tally: Counter[str],
+    progress: Progress | None,
+) -> Iterator["pd.DataFrame"]:
+    """Predict a table a few batches at a time, so that memory does not grow with its rows."""
+    total = count_rows(table) if progress else 0
+    for products in schema.read_product_chunks(table, rows=_BATCHES * params.batch_size):
+        predictions = predict_table(
+            predictor,
+            products,
+            images,
+            batch_size=params.batch_size,
+            alternatives=params.alternatives,
+        )
+        tally["rows"] += len(predictions)
+        tally.update(prediction.decision for prediction in predictions)
+        tally.update(prediction.image_status for prediction in predictions)
+        if progress:
+            progress(tally["rows"], total)
+        yield prediction_frame(products, predictions)

@@ -1,7 +1,7 @@
 """Stage train: features → model directory, held-out rows, reports, and one tracked run."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,21 @@ import numpy as np
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.errors import ContractError, ImageError, ModelError
+from rakuten.features.encoder_store import load_encoder
+from rakuten.features.vector_cache import open_cache
 from rakuten.imaging import read_image
 from rakuten.io import atomic_path, read_json, write_csv, write_json
 from rakuten.logs import Progress
 from rakuten.models import evaluate
-from rakuten.models.model_directory import model_sha256, write_model
+from rakuten.models.model_directory import Arrays, model_sha256, write_model
 from rakuten.models.packaging import GOLDEN_PRODUCTS, golden_products, model_arrays, model_manifest
 from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Prediction, Predictor, Product, check_golden
+from rakuten.models.reference import REFERENCE, reference_arrays
 from rakuten.models.train_model import Split, fit_model, split_rows
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
-from rakuten.stages.features import read_features, read_stage_csv
+from rakuten.stages.features import ENCODER, read_features, read_stage_csv
 from rakuten.stages.ingest import MERGED
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ def run_train(
     params: Params,
     *,
     threads: int = 1,
+    cache: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> TrainOutcome:
@@ -62,7 +66,7 @@ def run_train(
         ModelError: the saved model does not answer as the trained one did.
         StorageError: the outputs cannot be written.
     """
-    features, vectors, manifest = read_features(paths)
+    features, vectors, _ = read_features(paths)
     labels = schema.unique_labels(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))
     split = split_rows(features, labels, params.split)
     names = read_names(paths)
@@ -71,7 +75,7 @@ def run_train(
         vectors,
         np.flatnonzero(~split.held_out),
         names,
-        encoder=manifest["image_encoder"]["name"],
+        encoder=load_encoder(paths.processed / ENCODER),
         params=params.train,
         threads=threads,
         note=note,
@@ -79,15 +83,20 @@ def run_train(
     held_out = _held_out_rows(read_stage_csv(paths, MERGED), features, split)
     note("scoring held-out rows")
     predictor = trained.predictor
-    predictions = predict_table(
-        predictor, held_out, paths.raw_file(catalog.IMAGE_TRAIN), progress=progress
-    )
+    with open_cache(cache, predictor.encoder) as known:
+        predictions = predict_table(
+            replace(predictor, cache=known),
+            held_out,
+            paths.raw_file(catalog.IMAGE_TRAIN),
+            progress=progress,
+        )
     metrics = {
         "held_out": held_out_scores(held_out, predictions),
         "out_of_fold": trained.out_of_fold,
         "threshold": asdict(predictor.threshold),
     }
     write_csv(paths.processed / HELD_OUT, held_out)
+    reference = reference_arrays([p.features for p in predictions], seed=params.train.seed)
     about = {
         **model_manifest(predictor, params.train),
         "split": {
@@ -97,8 +106,11 @@ def run_train(
             "held_out_rejected": split.rejected_held_out,
         },
         "scores": metrics,
+        "reference": {"rows": len(reference["confidence"]), "source": "held-out rows"},
     }
-    _save(paths.model, predictor, _golden_candidates(held_out, paths.raw), about)
+    golden = golden_products(predictor, _golden_candidates(held_out, paths.raw))
+    arrays = {**model_arrays(predictor), REFERENCE: reference}
+    _save(paths.model, arrays, golden, about, predictor.encoder.files(), threads=threads)
     _write_reports(paths.reports, metrics, held_out, predictions, names)
     return TrainOutcome(metrics, model_sha256(paths.model), split.fingerprint, paths.model)
 
@@ -150,24 +162,27 @@ def _held_out_rows(
 
 
 def _save(
-    directory: Path, predictor: Predictor, golden: list[Product], manifest: dict[str, Any]
+    directory: Path,
+    arrays: dict[str, Arrays],
+    golden: list[dict[str, Any]],
+    manifest: dict[str, Any],
+    files: Mapping[str, Path],
+    *,
+    threads: int,
 ) -> None:
     """Write the model, load it again, and compare its answers."""
-    write_model(directory, model_arrays(predictor), golden_products(predictor, golden), manifest)
-    deviation = check_golden(Predictor.load(directory, threads=predictor.threads), directory)
+    write_model(directory, arrays, golden, manifest, files)
+    deviation = check_golden(Predictor.load(directory, threads=threads), directory)
     if not deviation <= GOLDEN_TOLERANCE:
         raise ModelError(f"{directory} answers its golden products {deviation:.2g} off as saved.")
 
 
 def _golden_candidates(table: "pd.DataFrame", raw: Path) -> list[Product]:
-    step = max(len(table) // GOLDEN_PRODUCTS, 1)
-    columns = zip(
-        table[catalog.DESIGNATION], table[catalog.DESCRIPTION], table["image_path"], strict=True
-    )
+    spaced = table.iloc[:: max(len(table) // GOLDEN_PRODUCTS, 1)]
+    columns = (spaced[name] for name in (catalog.DESIGNATION, catalog.DESCRIPTION, "image_path"))
     return [
         Product(designation, description, _bytes(raw / path))
-        for row, (designation, description, path) in enumerate(columns)
-        if row % step == 0
+        for designation, description, path in zip(*columns, strict=True)
     ]
 
 

@@ -126,7 +126,7 @@ class MlflowStore:
                 code_paths=[str(Path(rakuten.__file__).parent)],
                 signature=pyfunc.signature(),
                 input_example=pyfunc.input_example(),
-                pip_requirements=pyfunc.requirements(),
+                pip_requirements=pyfunc.requirements(model),
             )
 
     def _experiment_id(self, name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from PIL import Image
 
 from rakuten import catalog
+from rakuten.models.model_directory import read_manifest
 from rakuten.models.predict_model import prediction_frame
 from rakuten.models.predictor import Predictor, Product
 
@@ -61,9 +62,10 @@ def _load_pyfunc(path: str) -> PyfuncPredictor:
     return PyfuncPredictor(Predictor.load(Path(path)))
 
 
-def requirements() -> list[str]:
-    """Pinned packages that the saved model needs."""
-    return [f"{name}=={version(name)}" for name in _REQUIREMENTS]
+def requirements(model: Path) -> list[str]:
+    """Pinned packages that a saved model needs; those of its manifest as it was trained."""
+    pins = {name: version(name) for name in _REQUIREMENTS} | read_manifest(model)["libraries"]
+    return [f"{name}=={pin}" for name, pin in sorted(pins.items())]
 
 
 def signature() -> Any:

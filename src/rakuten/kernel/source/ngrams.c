@@ -43,6 +43,8 @@ typedef struct {
     uint32_t mark;
     int64_t first;    /* entry of the block under way */
     rk_points hashed; /* hashed columns of the block under way, repeated as they occur */
+    rk_points spans;  /* where each of them stands: first code point and length, if `traced` */
+    int traced;
     const int32_t *map;
     const float *idf;
     uint32_t base; /* hashed column 0 of the block */
@@ -103,11 +105,16 @@ static int reserve_row(rk_writer *writer, int64_t count) {
     return RK_OK;
 }
 
-static inline void add(rk_writer *writer, uint64_t hash) {
+/* Note an n-gram that covers `size` code points of the text from `start` on. */
+static inline void add(rk_writer *writer, uint64_t hash, int64_t start, int64_t size) {
     uint32_t column = writer->base + (uint32_t)(mix(hash) >> writer->shift);
     /* The map is larger than the caches: ask for the place now, look at it after the block. */
     if (writer->map) __builtin_prefetch(writer->map + column);
     writer->hashed.data[writer->hashed.length++] = column;
+    if (writer->traced) {
+        writer->spans.data[writer->spans.length++] = (uint32_t)start;
+        writer->spans.data[writer->spans.length++] = (uint32_t)size;
+    }
 }
 
 /* Write the columns of the block, each once with its count. */
@@ -138,20 +145,22 @@ static int finish_block(rk_writer *writer) {
 /* Runs of letters, digits and "_", and their sequences. */
 static void add_words(rk_writer *writer, const rk_block *block, const rk_points *text) {
     uint64_t recent[8]; /* hashes of the last words; `high` is at most 8 */
-    int64_t words = 0, at = 0, length = text->length;
+    int64_t starts[8], words = 0, at = 0, length = text->length;
     while (at < length) {
         if (!(rk_properties(text->data[at]) & RK_WORD)) {
             at++;
             continue;
         }
         uint64_t hash = WORD_SEED;
+        starts[words & 7] = at;
         for (; at < length && rk_properties(text->data[at]) & RK_WORD; at++)
             hash = step_hash(hash, text->data[at]);
         recent[words++ & 7] = mix(hash);
         uint64_t sequence = WORD_SEED;
         for (int n = 1; n <= block->high && n <= words; n++) {
             sequence = step_hash(sequence, recent[(words - n) & 7]);
-            if (n >= block->low) add(writer, sequence);
+            int64_t first = starts[(words - n) & 7];
+            if (n >= block->low) add(writer, sequence, first, at - first);
         }
     }
 }
@@ -177,7 +186,7 @@ static void add_characters(rk_writer *writer, const rk_block *block, const rk_po
                 int64_t place = from + n - 1;
                 int blank = place == 0 || place == size - 1;
                 hash = step_hash(hash, blank ? ' ' : data[start + place - 1]);
-                if (n >= low) add(writer, hash);
+                if (n >= low) add(writer, hash, start + from - 1, n);
             }
         }
     }
@@ -239,19 +248,27 @@ static int64_t most_ngrams(const rk_block *block, int64_t length) {
     return (int64_t)(block->high - block->low + 1) * (length + 2) * (block->characters ? 2 : 1);
 }
 
+/* Collect the hashed n-grams of block `number` in `text`. */
+static int add_block(rk_writer *writer, const rk_block *block, int32_t number, int32_t bits,
+                     const rk_points *text) {
+    int64_t most = most_ngrams(block, text->length);
+    if (rk_points_reserve(&writer->hashed, most)) return RK_NO_MEMORY;
+    if (writer->traced && rk_points_reserve(&writer->spans, 2 * most)) return RK_NO_MEMORY;
+    writer->hashed.length = writer->spans.length = 0;
+    writer->base = (uint32_t)number << bits;
+    writer->shift = 64 - bits;
+    if (block->characters) add_characters(writer, block, text);
+    else add_words(writer, block, text);
+    return RK_OK;
+}
+
 static int add_document(rk_writer *writer, const rk_room *fields, const rk_block *blocks,
                         int32_t count, int32_t bits, const rk_weights *weights) {
     for (int32_t number = 0; number < count; number++) {
         const rk_block *block = blocks + number;
-        const rk_points *text = &fields[block->field].from;
-        if (rk_points_reserve(&writer->hashed, most_ngrams(block, text->length)))
+        if (add_block(writer, block, number, bits, &fields[block->field].from) ||
+            finish_block(writer))
             return RK_NO_MEMORY;
-        writer->hashed.length = 0;
-        writer->base = (uint32_t)number << bits;
-        writer->shift = 64 - bits;
-        if (block->characters) add_characters(writer, block, text);
-        else add_words(writer, block, text);
-        if (finish_block(writer)) return RK_NO_MEMORY;
         if (weights) weigh_block(writer->matrix, writer->first, weights->idf, block->weight);
     }
     return RK_OK;
@@ -287,5 +304,25 @@ RK_EXPORT int rk_vectorise(const rk_texts *texts, int32_t fields, int64_t docume
     free(writer.places);
     rk_points_free(&writer.hashed);
     if (status) rk_matrix_free(matrix);
+    return status;
+}
+
+/* The n-grams of block `number` in one text in normal form, as they occur: their hashed columns,
+ * and where they stand (first code point, -1 for the blank before the text, and length), two
+ * numbers each. `*columns` and `*spans` are to be freed with rk_free. */
+RK_EXPORT int rk_trace(const uint8_t *bytes, int64_t length, const rk_block *block, int32_t number,
+                       int32_t bits, uint32_t **columns, int32_t **spans, int64_t *count) {
+    rk_writer writer = {.traced = 1};
+    rk_room room = {0};
+    int status = rk_decode_one(bytes, length, &room);
+    if (!status) status = add_block(&writer, block, number, bits, &room.from);
+    rk_room_free(&room);
+    if (status) {
+        rk_points_free(&writer.hashed);
+        rk_points_free(&writer.spans);
+    }
+    *count = writer.hashed.length;
+    *columns = writer.hashed.data;
+    *spans = (int32_t *)writer.spans.data;
     return status;
 }

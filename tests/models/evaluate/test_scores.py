@@ -1,16 +1,12 @@
 """Scores that can be checked by hand."""
 
-import io
-
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from rakuten.models.evaluate import (
-    calibration_error,
     confused_pairs,
     decision_scores,
-    draw_confusion,
     overall_scores,
     per_class_scores,
 )
@@ -48,28 +44,6 @@ def test_no_automatic_answer_has_no_precision() -> None:
     assert decision_scores([], [], np.zeros(0, dtype=bool)) == expected
 
 
-def test_calibration_error_of_a_case_by_hand() -> None:
-    # Two bins of two: mean confidence 0.3 against 0.5 right, 0.85 against 1.
-    confidence = np.array([0.9, 0.2, 0.4, 0.8])
-    correct = np.array([True, False, True, True])
-    expected = (abs(0.3 - 0.5) * 2 + abs(0.85 - 1.0) * 2) / 4
-    assert calibration_error(confidence, correct, bins=2) == pytest.approx(expected)
-
-
-def test_calibration_error_tells_sure_from_rightly_sure() -> None:
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.3, 1, 20_000)
-    assert calibration_error(confidence, rng.random(20_000) < confidence) < 0.02
-    assert calibration_error(confidence, rng.random(20_000) < confidence - 0.2) > 0.15
-    assert calibration_error(np.ones(50), np.zeros(50, dtype=bool)) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("rows", [0, 1, 3])
-def test_calibration_error_of_fewer_rows_than_bins(rows: int) -> None:
-    found = calibration_error(np.full(rows, 0.75), np.ones(rows, dtype=bool))
-    assert found == pytest.approx(0.25 if rows else 0.0)
-
-
 def test_scores_of_each_type_name_it_most_frequent_first() -> None:
     rows = per_class_scores(TRUTH, PREDICTED, NAMES)
     assert [row["prdtypecode"] for row in rows] == [10, 40, 2583]
@@ -100,14 +74,3 @@ def test_confused_pairs_are_the_mistakes_most_frequent_first() -> None:
     ]
     assert len(confused_pairs(truth, predicted, top=1)) == 1
     assert confused_pairs(truth, truth) == []
-
-
-@pytest.mark.parametrize("types", [2, 27])
-def test_the_confusion_matrix_is_a_picture_that_saves(types: int) -> None:
-    rng = np.random.default_rng(0)
-    truth, predicted = (rng.integers(0, types, 300).tolist() for _ in range(2))
-    figure = draw_confusion(truth, predicted, {0: "livres & <b>$jeux$</b>"})
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    assert buffer.getvalue().startswith(b"\x89PNG")
-    assert len(figure.axes[0].get_yticklabels()) == types
