@@ -119,6 +119,16 @@ class ImageBranchParams(_Section):
     """With fewer photos than this no image branch is trained."""
 
 
+class JointBranchParams(_Section):
+    """Nyström kernel ridge classifier on text and photo together."""
+
+    components: int = Field(256, ge=2)
+    landmarks: int = Field(3000, ge=10)
+    text_weight: float = Field(0.7, gt=0)
+    gamma: float = Field(0.7, gt=0)
+    ridge: float = Field(0.1, gt=0)
+
+
 class FusionParams(_Section):
     """Calibrated fusion of the branches."""
 
@@ -139,6 +149,7 @@ class TrainParams(_Section):
     folds: int = Field(5, ge=2, le=20)
     text: TextBranchParams = TextBranchParams()
     image: ImageBranchParams = ImageBranchParams()
+    joint: JointBranchParams = JointBranchParams()
     fusion: FusionParams = FusionParams()
     decision: DecisionParams = DecisionParams()
 

@@ -10,7 +10,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from rakuten.models.evaluate import calibration_error
-from rakuten.models.fusion import CASES, Fusion, cross_fitted_probabilities, fit_fusion
+from rakuten.models.fusion import Fusion, cross_fitted_probabilities, fit_fusion
 
 CLASSES = 4
 Scores = dict[str, NDArray[np.float64]]
@@ -53,7 +53,7 @@ def test_the_gradient_matches_finite_differences(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("scipy.optimize.minimize", spy)
     fit(*problem(60))
-    assert len(seen) == len(CASES)
+    assert len(seen) == 3
     rng = np.random.default_rng(3)
     for objective, start in seen:
         theta = start + rng.normal(scale=0.5, size=len(start))
@@ -205,3 +205,63 @@ def test_a_case_without_a_row_still_answers() -> None:
     probabilities = fusion.probabilities(scores, {"text": yes, "image": yes})
     assert np.isfinite(probabilities).all()
     assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def with_joint_scores(seed: int = 0) -> tuple[Scores, Present, NDArray[np.int64]]:
+    """The problem with a joint branch that is better than both others."""
+    scores, present, codes = problem(600, seed)
+    noise = np.random.default_rng(seed + 50).normal(scale=0.4, size=(600, CLASSES))
+    return {**scores, "joint": 1.5 * np.eye(CLASSES)[codes] + noise}, present, codes
+
+
+def test_the_joint_branch_speaks_only_where_text_and_photo_are_there() -> None:
+    scores, present, codes = with_joint_scores()
+    fusion = fit(scores, present, codes)
+    assert set(fusion.cases) == {("text",), ("image",), ("text", "image", "joint")}
+    without = fit({name: scores[name] for name in ("text", "image")}, present, codes)
+    both = present["text"] & present["image"]
+    found, expected = (f.probabilities(scores, present) for f in (fusion, without))
+    assert np.array_equal(found[~both], expected[~both])
+    assert not np.allclose(found[both], expected[both])
+    assert accuracy(found[both], codes[both]) > accuracy(expected[both], codes[both])
+    restored = Fusion.from_arrays(fusion.get_arrays())
+    assert np.array_equal(restored.probabilities(scores, present), found)
+
+
+def test_joint_scores_of_products_that_lack_a_modality_are_never_used() -> None:
+    scores, present, codes = with_joint_scores()
+    expected = fit(scores, present, codes)
+    spoilt = {**scores, "joint": scores["joint"].copy()}
+    spoilt["joint"][~(present["text"] & present["image"])] = np.nan
+    found = fit(spoilt, present, codes)
+    for name, array in expected.get_arrays().items():
+        assert np.array_equal(found.get_arrays()[name], array), name
+    assert np.array_equal(
+        found.probabilities(spoilt, present), expected.probabilities(scores, present)
+    )
+
+
+@pytest.mark.parametrize("useless", ["text", "image", "joint"])
+def test_no_useless_branch_costs_more_than_noise(useless: str) -> None:
+    rng = np.random.default_rng(4)
+    parts = [with_joint_scores(seed) for seed in (0, 1)]
+    for scores, _, _ in parts:
+        scores[useless] = rng.normal(size=scores[useless].shape)
+    (scores, _, codes), (unseen, _, truth) = parts
+    yes = np.ones(len(codes), dtype=bool)
+    fusion = fit(scores, {"text": yes, "image": yes}, codes)
+    fused = accuracy(fusion.probabilities(unseen, {"text": yes, "image": yes}), truth)
+    assert fused > max(accuracy(values, truth) for values in unseen.values()) - 0.01
+
+
+def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None:
+    scores, present, codes = with_joint_scores()
+    codes = np.minimum(codes, CLASSES - 2)
+    codes[0] = CLASSES - 1
+    first, second = (fit(scores, present, codes) for _ in range(2))
+    for name, array in first.get_arrays().items():
+        assert np.array_equal(array, second.get_arrays()[name]), name
+    folds = np.arange(len(codes)) % 5
+    found = cross_fitted_probabilities(scores, present, codes, folds, classes=CLASSES, penalty=1.0)
+    assert np.isfinite(found).all()
+    assert np.allclose(found.sum(axis=1), 1)

@@ -27,7 +27,7 @@ def test_the_lower_bound_of_a_textbook_case() -> None:
     assert found[0] == pytest.approx(0.05 ** (1 / 59))
 
 
-def test_the_lowest_sure_threshold_is_chosen() -> None:
+def test_thresholds_go_down_while_precision_is_sure() -> None:
     confidence = np.linspace(1, 0, 400, endpoint=False)
     correct = np.arange(400) < 200
     found = choose_threshold(confidence, correct, PARAMS)
@@ -37,18 +37,58 @@ def test_the_lowest_sure_threshold_is_chosen() -> None:
     right, count = int(correct[automatic].sum()), int(automatic.sum())
     assert found.coverage == count / 400
     assert found.precision == right / count
-    assert beta.ppf(0.05, right, count - right + 1) >= 0.9
-    # One more answer, which is wrong, would not be sure enough any more.
-    assert beta.ppf(0.05, right, count - right + 2) < 0.9
+    # Four sequences share the 5 %; a step is 1 % of the rows.
+    assert beta.ppf(0.05 / 4, right, count - right + 1) >= 0.9
+    assert beta.ppf(0.05 / 4, right, count + 4 - right + 1) < 0.9
     assert count > 200
 
 
-def test_a_low_stretch_before_a_high_one_does_not_end_the_search() -> None:
+def test_a_few_mistakes_at_the_very_top_do_not_end_the_search() -> None:
     confidence = np.linspace(1, 0, 500, endpoint=False)
     correct = np.ones(500, dtype=bool)
     correct[:3] = False
-    found = choose_threshold(confidence, correct, PARAMS)
-    assert found.coverage == 1.0
+    assert choose_threshold(confidence, correct, PARAMS).coverage == 1.0
+
+
+def test_a_failure_ends_a_sequence_whatever_comes_after() -> None:
+    # 55 % of the rows pass by far, then a stretch fails, and all of them would pass again
+    # with the starts below it gone: what is behind a failure is not looked at.
+    confidence = np.linspace(1, 0, 1000, endpoint=False)
+    correct = np.ones(1000, dtype=bool)
+    correct[550:700] = False
+    correct[700:] = True
+    found = choose_threshold(
+        confidence, correct, DecisionParams(target_precision=0.83, confidence=0.95)
+    )
+    assert precision_lower_bound(np.array([850]), np.array([1000]), 1 - 0.05 / 4)[0] < 0.83
+    assert 0.55 < found.coverage < 0.7
+
+
+def test_the_promise_holds_however_often_one_looks() -> None:
+    """Where no threshold is precise enough, one is chosen in at most 5 % of catalogues."""
+    rng = np.random.default_rng(11)
+    trials, rows = 400, 600
+    broken = naive = 0
+    for _ in range(trials):
+        confidence, correct = rng.random(rows), rng.random(rows) < 0.899
+        broken += choose_threshold(confidence, correct, PARAMS).confidence is not None
+        right = np.cumsum(correct[np.argsort(-confidence)], dtype=np.int64)
+        count = np.arange(1, rows + 1)
+        naive += bool((precision_lower_bound(right, count, PARAMS.confidence) >= 0.9).any())
+    limit = 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+    assert broken / trials <= limit
+    assert naive / trials > 2 * limit, "taking the luckiest threshold must fail this test"
+
+
+@pytest.mark.parametrize("reachable", [0.15, 0.3, 0.6, 0.9])
+def test_hard_and_easy_catalogues_get_near_the_coverage_they_could(reachable: float) -> None:
+    rng = np.random.default_rng(5)
+    confidence = rng.random(4000)
+    chance = np.where(confidence > 1 - reachable, 0.99, 0.5)
+    found = choose_threshold(
+        confidence, rng.random(4000) < chance, DecisionParams(target_precision=0.97)
+    )
+    assert reachable - 0.04 < found.coverage < reachable + 0.06 * reachable
 
 
 def test_a_target_out_of_reach_leaves_everything_to_review() -> None:

@@ -17,7 +17,14 @@ from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
 from rakuten.models.train_model import Trained, fit_model, split_rows
-from rakuten.params import ImageBranchParams, Params, SplitParams, TextBranchParams, TrainParams
+from rakuten.params import (
+    ImageBranchParams,
+    JointBranchParams,
+    Params,
+    SplitParams,
+    TextBranchParams,
+    TrainParams,
+)
 from rakuten.settings import ProjectPaths
 from rakuten.stages.features import read_features
 from rakuten.stages.train import TrainOutcome
@@ -29,6 +36,7 @@ SMALL = TrainParams(
     folds=3,
     text=TextBranchParams(hash_bits=10),
     image=ImageBranchParams(components=8, landmarks=40),
+    joint=JointBranchParams(components=8, landmarks=40),
 )
 DIMENSION = 20
 
@@ -174,7 +182,7 @@ def test_training_repeats_to_the_bit_with_any_number_of_threads(
     )
     saved = {
         f"{stem}.{name}": array
-        for stem in ("fusion", "text", "vectoriser", "image", "embedding")
+        for stem in ("fusion", "text", "vectoriser", "image", "joint", "embedding")
         for name, array in read_arrays(paths.model, stem).items()
     }
     assert_same(flat(again), saved)
@@ -208,8 +216,8 @@ def test_types_are_in_order_and_named() -> None:
 def test_it_learns_from_text_and_photos() -> None:
     trained = fit(*catalogue())
     assert trained.out_of_fold["accuracy"] > 0.9
-    assert set(trained.out_of_fold["branches"]) == {"text", "image"}
-    assert trained.predictor.fusion.trained == {"text", "image"}
+    assert set(trained.out_of_fold["branches"]) == {"text", "image", "joint"}
+    assert trained.predictor.fusion.trained == {"text", "image", "joint"}
 
 
 def test_out_of_fold_scores_of_random_labels_are_at_chance() -> None:
@@ -244,7 +252,7 @@ def test_too_few_photos_make_no_image_branch() -> None:
     table.loc[SMALL.image.min_rows - 1 :, "image_status"] = "missing"
     assert fit(table, vectors).predictor.fusion.trained == {"text"}
     table.loc[SMALL.image.min_rows - 1, "image_status"] = "ok"
-    assert fit(table, vectors).predictor.fusion.trained == {"text", "image"}
+    assert fit(table, vectors).predictor.fusion.trained == {"text", "image", "joint"}
 
 
 def test_without_text_there_is_an_image_model() -> None:
@@ -254,6 +262,30 @@ def test_without_text_there_is_an_image_model() -> None:
     assert trained.out_of_fold["accuracy"] > 0.9
     assert set(model_arrays(trained.predictor)) == {"fusion", "image", "embedding"}
     assert trained.predictor.embedder.text is None
+
+
+def test_text_and_photos_of_different_products_make_no_joint_branch() -> None:
+    table, vectors = catalogue()
+    pictured = np.arange(len(table)) % 2 == 0
+    table.loc[pictured, "clean_designation"] = ""
+    table.loc[~pictured, "image_status"] = "missing"
+    predictor = fit(table, vectors).predictor
+    assert predictor.fusion.trained == {"text", "image"}
+    assert predictor.joint is None
+
+
+def test_what_only_text_and_photo_together_tell_is_learned() -> None:
+    table, vectors = catalogue(400)
+    rng = np.random.default_rng(3)
+    brand, side = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+    vectors = rng.normal(scale=0.3, size=vectors.shape).astype(np.float32)
+    vectors[:, 0] += 4 * side
+    table["clean_designation"] = [("alpha", "omega")[b] for b in brand]
+    table["prdtypecode"] = np.where(brand ^ side, "10", "40")
+    found = fit(table, vectors).out_of_fold
+    assert found["accuracy"] > 0.9
+    assert found["branches"]["text"]["accuracy"] < 0.65
+    assert found["branches"]["image"]["accuracy"] < 0.65
 
 
 def test_neither_text_nor_photos_is_nothing_to_learn_from() -> None:
@@ -293,4 +325,4 @@ def test_notes_say_what_is_going_on() -> None:
         params=SMALL,
         note=notes.append,
     )
-    assert notes == ["text branch", "image branch", "fusion and threshold"]
+    assert notes == ["text branch", "image branch", "joint branch", "fusion and threshold"]

@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 
 Branches = tuple[str, ...]
 
-CASES: Final[tuple[Branches, ...]] = (("text",), ("image",), ("text", "image"))
-"""What a product may bring; each case has a calibration of its own."""
+CASES: Final[tuple[Branches, ...]] = (
+    ("text",),
+    ("image",),
+    ("text", "image"),
+    ("text", "image", "joint"),
+)
+"""Branches that may speak for a product; each case has a calibration of its own.
 
+The joint branch speaks where text and photo are there; where it is trained, the case of text
+and photo without it does not occur.
+"""
 
 _FIRST_NOISE: Final = 0.01
 _NOISE_LIMITS: Final = (-12.0, -1.0)
@@ -55,6 +63,7 @@ class Fusion:
             scores: branch → scores of shape (n, classes); rows that lack it may hold anything.
             present: branch → bool of shape (n,): whether the row has that modality.
         """
+        present = with_joint(present)
         rows = len(next(iter(present.values())))
         result = np.tile(self.priors, (rows, 1))
         for branches, calibration in self.cases.items():
@@ -103,6 +112,12 @@ def case_rows(
     return chosen
 
 
+def with_joint(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+    """Add where the joint branch speaks: where every modality is there."""
+    modalities = {name: has for name, has in present.items() if name != "joint"}
+    return {**modalities, "joint": np.logical_and.reduce(list(modalities.values()))}
+
+
 def fit_fusion(
     scores: Mapping[str, NDArray[np.float64]],
     present: Mapping[str, NDArray[np.bool_]],
@@ -123,9 +138,10 @@ def fit_fusion(
         classes: number of classes.
         penalty: strength of the pull of per-class weights to the branch's common weight.
     """
-    cases = {}
+    cases, present = {}, with_joint(present)
     for branches in CASES:
-        if all(branch in scores for branch in branches):
+        unseen = "joint" in scores and branches == ("text", "image")
+        if all(branch in scores for branch in branches) and not unseen:
             rows = np.logical_and.reduce([present[branch] for branch in branches])
             parts = [scores[branch][rows] for branch in branches]
             cases[branches] = _fit_calibration(parts, codes[rows], classes, penalty)

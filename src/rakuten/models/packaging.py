@@ -34,6 +34,8 @@ def model_arrays(predictor: Predictor) -> dict[str, Arrays]:
         arrays["vectoriser"] = predictor.text.vectoriser.get_arrays()
     if predictor.image is not None:
         arrays["image"] = predictor.image.get_arrays()
+    if predictor.joint is not None:
+        arrays["joint"] = predictor.joint.get_arrays()
     return arrays
 
 

@@ -21,6 +21,7 @@ from rakuten.models.explanation import Explanation, explain
 from rakuten.models.feature_row import FeatureRow, Numbers, make_feature_row, rows_or_none
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
+from rakuten.models.joint_branch import JointBranch
 from rakuten.models.model_directory import GOLDEN, read_arrays, read_manifest, verify_files
 from rakuten.models.text_branch import TextBranch
 from rakuten.models.threshold import Threshold
@@ -97,6 +98,7 @@ class Predictor:
     types: list[ProductType]
     text: TextBranch | None
     image: ImageBranch | None
+    joint: JointBranch | None
     fusion: Fusion
     embedder: Embedder
     encoder: ImageEncoder
@@ -132,7 +134,7 @@ class Predictor:
             )
         encoder = restore_encoder(manifest["image_encoder"], directory)
         branches, threshold = manifest["branches"], manifest["threshold"]
-        text = image = None
+        text = image = joint = None
         if "text" in branches:
             params = TextBranchParams.model_validate(manifest["params"]["text"])
             text = TextBranch.from_arrays(
@@ -140,10 +142,13 @@ class Predictor:
             )
         if "image" in branches:
             image = ImageBranch.from_arrays(read_arrays(directory, "image"))
+        if "joint" in branches:
+            joint = JointBranch.from_arrays(read_arrays(directory, "joint"))
         return cls(
             types=[ProductType(entry["code"], entry["name"]) for entry in manifest["classes"]],
             text=text,
             image=image,
+            joint=joint,
             fusion=Fusion.from_arrays(read_arrays(directory, "fusion")),
             embedder=Embedder.from_arrays(read_arrays(directory, "embedding")),
             encoder=encoder,
@@ -207,6 +212,8 @@ class Predictor:
             scores["text"] = self.text.matrix_scores(encoded.matrix)
         if self.image is not None:
             scores["image"] = self.image.scores(encoded.vectors)
+        if self.joint is not None and encoded.matrix is not None:
+            scores["joint"] = self.joint.scores(encoded.matrix, encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
 
     def _modalities(self, encoded: Encoded) -> list[tuple[str, ...]]:

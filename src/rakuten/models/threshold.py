@@ -1,12 +1,20 @@
 """From calibrated confidence to a decision: taken automatically, or sent to a person."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from rakuten.params import DecisionParams
+
+_STEPS: Final = 100
+"""Thresholds that are tested: whole per cents of coverage."""
+
+_STARTS: Final = (12, 25, 50, 75)
+"""Coverages, in per cent, from which testing goes down: hard and easy catalogues alike have
+one inside the part where answers are precise."""
 
 
 @dataclass(frozen=True)
@@ -30,30 +38,38 @@ class Threshold:
 def choose_threshold(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_], params: DecisionParams
 ) -> Threshold:
-    """Lowest threshold whose automatic answers are precise enough, with confidence.
+    """Lowest threshold at which precision surely meets the target, however many were tried.
 
-    The lower Clopper-Pearson bound (1934) on the precision of all answers at or above the
-    threshold must reach the target.
+    Taking the lowest of all thresholds whose bound passes would look many times and keep the
+    luckiest. Fixed-sequence testing with several starts (Angelopoulos et al., Learn then
+    Test, 2021) keeps the promise for the one chosen: from each start thresholds are lowered
+    while the lower Clopper-Pearson bound (1934) of the answers above them meets the target,
+    up to the first failure; the starts share the error probability.
 
     Args:
         confidence: probability of the chosen type of each out-of-fold row, shape (n,).
         correct: whether the chosen type was right, shape (n,).
         params: target precision and the one-sided confidence of its bound.
     """
+    if not len(confidence):
+        return _NEVER
     order = np.argsort(-confidence, kind="stable")
-    ranked, right = confidence[order], np.cumsum(correct[order], dtype=np.int64)
-    count = np.arange(1, len(order) + 1, dtype=np.int64)
-    lower = precision_lower_bound(right, count, params.confidence)
-    last_of_ties = np.append(ranked[1:] < ranked[:-1], True)
-    passing = np.flatnonzero((lower >= params.target_precision) & last_of_ties)
-    if not len(passing):
-        return Threshold(None, 0.0, None)
-    last = passing[-1]
+    ranked = confidence[order]
+    last = _last_rows(ranked)
+    right, count = np.cumsum(correct[order], dtype=np.int64)[last], last + 1
+    error = (1 - params.confidence) / len(_STARTS)
+    passes = precision_lower_bound(right, count, 1 - error) >= params.target_precision
+    reached = max(_lowest_in_sequence(passes, start - 1) for start in _STARTS)
+    if reached < 0:
+        return _NEVER
     return Threshold(
-        confidence=float(ranked[last]),
-        coverage=float(count[last] / len(order)),
-        precision=float(right[last] / count[last]),
+        confidence=float(ranked[last[reached]]),
+        coverage=float(count[reached] / len(ranked)),
+        precision=float(right[reached] / count[reached]),
     )
+
+
+_NEVER: Final = Threshold(None, 0.0, None)
 
 
 def precision_lower_bound(
@@ -62,3 +78,17 @@ def precision_lower_bound(
     """One-sided lower Clopper-Pearson bound on a share of ``right`` in ``count``."""
     bound = betaincinv(np.maximum(right, 1), count - right + 1, 1 - confidence)
     return np.asarray(np.where(right > 0, bound, 0.0))
+
+
+def _last_rows(ranked: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Last row of each per cent of coverage; rows of equal confidence are taken together."""
+    rows = len(ranked)
+    wanted = -(-np.arange(1, _STEPS + 1) * rows // _STEPS)
+    return np.searchsorted(-ranked, -ranked[wanted - 1], side="right").astype(np.int64) - 1
+
+
+def _lowest_in_sequence(passes: NDArray[np.bool_], start: int) -> int:
+    """Last step that passes in one go from ``start``, or -1."""
+    failures = np.flatnonzero(~passes[start:])
+    end = start + int(failures[0]) if len(failures) else len(passes)
+    return end - 1 if end > start else -1

@@ -22,8 +22,9 @@ from rakuten.features.build_features import documents
 from rakuten.features.encoder import ImageEncoder
 from rakuten.models.embedding import Embedder, fit_image_projection, fit_text_projection
 from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
-from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion
+from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion, with_joint
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
+from rakuten.models.joint_branch import JointBranch, fit_joint_branch
 from rakuten.models.predictor import Predictor, ProductType
 from rakuten.models.text_branch import TextBranch, fit_text_branch
 from rakuten.models.threshold import Threshold, choose_threshold
@@ -134,6 +135,7 @@ def fit_model(
     # One BLAS thread: sums come out the same to the bit, and do not stall on a busy machine.
     with threadpool_limits(limits=1, user_api="blas"):
         text, image, scores = _fit_branches(task, note)
+        joint = _fit_joint(task, text, scores, note)
         embedder = _fit_embedder(task, text, image)
         note("fusion and threshold")
         fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
@@ -147,6 +149,7 @@ def fit_model(
         types=[ProductType(int(code), names.get(int(code), str(code))) for code in codes],
         text=text,
         image=image,
+        joint=joint,
         fusion=fusion,
         embedder=embedder,
         encoder=encoder,
@@ -212,6 +215,32 @@ def _fit_branches(
     return text, image, scores
 
 
+def _fit_joint(
+    task: _Task,
+    text: TextBranch | None,
+    scores: dict[str, NDArray[np.float64]],
+    note: Callable[[str], None],
+) -> JointBranch | None:
+    """Train the joint branch where both others are, and add its scores to theirs."""
+    mine = np.flatnonzero(with_joint(task.present)["joint"])
+    if text is None or "image" not in scores or len(mine) < task.params.image.min_rows:
+        return None
+    note("joint branch")
+    joint, found = fit_joint_branch(
+        text.vectoriser,
+        [task.documents[row] for row in mine.tolist()],
+        task.vectors,
+        task.rows[mine],
+        task.positions[mine],
+        task.folds[mine],
+        classes=task.classes,
+        params=task.params.joint,
+        seed=task.params.seed,
+    )
+    scores["joint"] = _spread(found, mine, len(task.rows))
+    return joint
+
+
 def _fit_embedder(task: _Task, text: TextBranch | None, image: ImageBranch | None) -> Embedder:
     seed, written = task.params.seed, np.flatnonzero(task.present["text"])
     pictured = task.rows[task.present["image"]]
@@ -231,7 +260,7 @@ def _out_of_fold_report(
     predicted = probabilities.argmax(axis=1)
     branches = {}
     for name, values in scores.items():
-        mine = task.present[name]
+        mine = with_joint(task.present)[name]
         branches[name] = {
             "rows": int(mine.sum()),
             **overall_scores(truth[mine].tolist(), values[mine].argmax(axis=1).tolist()),
