@@ -1,23 +1,22 @@
 """The one text normaliser: what training, prediction and every other room see as text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rakuten.kernel.text import clean_texts as _clean
 
 TEXT_VERSION: Final = "2"
 """Version of the normal form; models name it in their manifest."""
 
-_STOP_WORDS: Final = {
-    "fr": frozenset("le la les de du des et en pour avec sans sur un une dans par au aux".split()),
-    "en": frozenset("the of and for with without on a in by to from is are your this".split()),
-    "de": frozenset("der die das und fur mit ohne auf ein eine im von zu den ist".split()),
+_LANGUAGES: Final = {
+    "fr": "le la les de du des et en pour avec sans sur un une dans par au aux",
+    "en": "the of and for with without on a in by to from is are your this",
+    "de": "der die das und fur mit ohne auf ein eine im von zu den ist",
 }
+_STOP_WORDS: Final = {word: name for name, words in _LANGUAGES.items() for word in words.split()}
 
 
-@dataclass(frozen=True)
-class CleanText:
+class CleanText(NamedTuple):
     """A text in its normal form, and what was counted on the way.
 
     ``raw_length`` and ``upper`` (capitals) are of the raw text, ``digits`` and ``words``
@@ -59,7 +58,5 @@ def clean_texts(raw: Sequence[str]) -> list[CleanText]:
 
 def guess_language(cleaned: str) -> str:
     """Most likely language of a cleaned text by its stop words: "fr", "en", "de" or "unknown"."""
-    words = cleaned.split()
-    counts = {lang: sum(w in stops for w in words) for lang, stops in _STOP_WORDS.items()}
-    best = max(counts, key=lambda lang: counts[lang])
-    return best if counts[best] else "unknown"
+    found = [_STOP_WORDS[word] for word in cleaned.split() if word in _STOP_WORDS]
+    return max(_LANGUAGES, key=found.count) if found else "unknown"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import numpy as np
@@ -71,8 +72,8 @@ class Embedder:
         """Restore what :meth:`get_arrays` gave."""
         text, image = (
             Projection(
-                arrays[f"{name}_weights"].astype(np.float64),
-                arrays[f"{name}_offset"].astype(np.float64),
+                np.ascontiguousarray(arrays[f"{name}_weights"], dtype=np.float64),
+                np.ascontiguousarray(arrays[f"{name}_offset"], dtype=np.float64),
             )
             if f"{name}_weights" in arrays
             else None
@@ -87,14 +88,21 @@ def fold_columns(matrix: sp.csr_matrix) -> sp.csr_matrix:
     Inner products survive in expectation (Weinberger et al., 2009), whatever the vectoriser
     makes its columns from. Entries of one bucket stay apart: a product adds them up.
     """
+    buckets, signs = (known[matrix.indices] for known in _signed_buckets(matrix.shape[1]))
+    values = matrix.data.astype(np.float64) * signs
+    return sp.csr_matrix((values, buckets, matrix.indptr), (matrix.shape[0], _BUCKETS))
+
+
+@lru_cache(maxsize=4)
+def _signed_buckets(columns: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Bucket and sign of every column: hashed once, looked up in every batch."""
     # Finaliser of SplitMix64 (Steele et al., 2014): every bit depends on every bit.
-    mixed = matrix.indices.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = np.arange(columns, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
     buckets = (mixed % np.uint64(_BUCKETS)).astype(np.int32)
-    signs = np.where(mixed >> np.uint64(63), -1.0, 1.0)
-    return sp.csr_matrix((matrix.data * signs, buckets, matrix.indptr), (matrix.shape[0], _BUCKETS))
+    return buckets, np.where(mixed >> np.uint64(63), -1, 1).astype(np.int8)
 
 
 def fit_text_projection(
@@ -160,4 +168,4 @@ def _fit(inputs: NDArray[np.float64] | sp.csr_matrix, seed: int) -> Projection |
 
 
 def _single(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values.astype(np.float32).astype(np.float64)
+    return np.ascontiguousarray(values.astype(np.float32), dtype=np.float64)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rakuten.errors import ConfigurationError, ModelError
-from rakuten.features.encoder import ImageEncoder, Picture, encode_stream
+from rakuten.features.encoder import ImageEncoder, Picture, encode_batch
 from rakuten.features.encoder_store import restore_encoder
 from rakuten.features.rows import TextRow, text_rows
 from rakuten.features.vector_cache import VectorCache
@@ -190,29 +190,30 @@ class Predictor:
         rows = text_rows((product.designation, product.description) for product in products)
         documents = [(row.clean_designation, row.clean_description) for row in rows]
         pictures = [product.image for product in products]
-        chunks = list(encode_stream(self.encoder, pictures, threads=self.threads, cache=self.cache))
-        status = [state for chunk in chunks for state in chunk.status]
+        images = encode_batch(self.encoder, pictures, threads=self.threads, cache=self.cache)
         present = {
             "text": np.array([row.has_text for row in rows]),
-            "image": np.array([state == "ok" for state in status]),
+            "image": np.array([state == "ok" for state in images.status]),
         }
         return Encoded(
             rows=rows,
             matrix=None if self.text is None else self.text.vectoriser.transform(documents),
-            image_status=status,
-            vectors=np.concatenate([chunk.vectors for chunk in chunks]),
-            statistics=np.concatenate([chunk.statistics for chunk in chunks]),
+            image_status=images.status,
+            vectors=images.vectors,
+            statistics=images.statistics,
             present=present,
         )
 
     def probabilities(self, encoded: Encoded) -> NDArray[np.float64]:
         """Fused probabilities of an encoded batch, shape (n, classes)."""
         scores = {}
+        # Where no product has a photo, no case of the fusion asks for scores of photos.
+        pictured = encoded.present["image"].any()
         if self.text is not None and encoded.matrix is not None:
             scores["text"] = self.text.matrix_scores(encoded.matrix)
-        if self.image is not None:
+        if self.image is not None and pictured:
             scores["image"] = self.image.scores(encoded.vectors)
-        if self.joint is not None and encoded.matrix is not None:
+        if self.joint is not None and encoded.matrix is not None and pictured:
             scores["joint"] = self.joint.scores(encoded.matrix, encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
 
@@ -234,14 +235,23 @@ class Predictor:
     ) -> list[FeatureRow]:
         """The monitoring rows of a batch."""
         text, image = encoded.present["text"], encoded.present["image"]
-        statistics = rows_or_none(encoded.statistics.astype(np.float64).round(4), image)
+        statistics = pictured = None
+        if image.any():
+            statistics = encoded.statistics.astype(np.float64).round(4)
+            pictured = self.embedder.embed_images(encoded.vectors)
         embeddings: Iterator[tuple[Numbers, Numbers]] = zip(
             rows_or_none(self.embedder.embed_text(encoded.matrix), text),
-            rows_or_none(self.embedder.embed_images(encoded.vectors), image),
+            rows_or_none(pictured, image),
             strict=True,
         )
         answers = zip(modalities, best.tolist(), confidence.tolist(), strict=True)
-        parts = zip(encoded.rows, encoded.image_status, statistics, embeddings, strict=True)
+        parts = zip(
+            encoded.rows,
+            encoded.image_status,
+            rows_or_none(statistics, image),
+            embeddings,
+            strict=True,
+        )
         return [
             make_feature_row(
                 *part,
@@ -260,16 +270,17 @@ class Predictor:
         modalities: tuple[str, ...],
         features: FeatureRow,
     ) -> Prediction:
-        best, *others = (
-            Alternative(self.types[k].code, self.types[k].name, probability)
-            for k, probability in zip(order, probabilities, strict=True)
-        )
+        best, *others = (self.types[position] for position in order)
+        confidence, *rest = probabilities
         return Prediction(
-            prdtypecode=best.prdtypecode,
-            label=best.label,
-            confidence=best.probability,
+            prdtypecode=best.code,
+            label=best.name,
+            confidence=confidence,
             decision="auto" if automatic and modalities else "review",
-            alternatives=tuple(others),
+            alternatives=tuple(
+                Alternative(other.code, other.name, probability)
+                for other, probability in zip(others, rest, strict=True)
+            ),
             modalities=modalities,
             image_status=features["image_status"],
             features=features,
