@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from rakuten.data import schema
 from rakuten.data.split import published_split
 from rakuten.errors import ContractError
+from rakuten.features.encoder import create_encoder
 from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
@@ -29,7 +30,7 @@ SMALL = TrainParams(
     text=TextBranchParams(hash_bits=10),
     image=ImageBranchParams(components=8, landmarks=40),
 )
-DIMENSION = 20
+DIMENSION = create_encoder("descriptor").dimension
 
 
 def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tuple[Any, Vectors]:
@@ -38,7 +39,7 @@ def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tup
     codes = rng.choice([10, 40, 2583], rows)
     place = np.searchsorted([10, 40, 2583], codes)
     vectors = rng.normal(size=(rows, DIMENSION)).astype(np.float32)
-    vectors[np.arange(rows), place] += 4
+    vectors[np.arange(rows), place] += 40
     table = pd.DataFrame(
         {
             "index": [str(n) for n in range(rows)],

@@ -24,6 +24,9 @@ class ImageEncoder(ABC):
     input_size: int
     """Side in pixels of the square RGB picture that the encoder looks at."""
 
+    blocks: tuple[int, ...] = ()
+    """Lengths of the parts of a vector that are best compared one by one; none: the whole."""
+
     @abstractmethod
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode decoded pictures.

@@ -127,6 +127,7 @@ def fit_model(
             "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
             "image": (table["image_status"] == "ok").to_numpy(),
         },
+        blocks=create_encoder(encoder).blocks,
         params=params,
         threads=threads,
     )
@@ -163,6 +164,7 @@ class _Task:
     folds: NDArray[np.int64]
     classes: int
     present: dict[str, NDArray[np.bool_]]
+    blocks: tuple[int, ...]
     params: TrainParams
     threads: int
 
@@ -197,6 +199,7 @@ def _fit_branches(
             classes=task.classes,
             params=params.image,
             seed=params.seed,
+            blocks=task.blocks,
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
