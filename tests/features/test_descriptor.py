@@ -63,7 +63,7 @@ def test_the_number_of_threads_does_not_matter() -> None:
             found.append(ENCODER.encode_pixels(scenes(20)))
     finally:
         cv2.setNumThreads(before)
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])

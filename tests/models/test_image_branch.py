@@ -128,9 +128,8 @@ def test_types_with_one_photo_are_accepted() -> None:
     assert np.isfinite(branch.scores(vectors)).all()
 
 
-def _squared(points: Vectors) -> NDArray[np.float64]:
-    wide = points.astype(np.float64)
-    return np.asarray(((wide[:, None] - wide[None]) ** 2).sum(axis=2))
+def _squared(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(((points[:, None] - points[None]) ** 2).sum(axis=2))
 
 
 def test_only_the_chosen_rows_are_looked_at() -> None:

@@ -101,9 +101,10 @@ def foreground_boxes(pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
     background = np.tile(border[:, border.shape[1] // 2], side)[:, None]
     difference = np.maximum(lines, background) - np.minimum(lines, background)
     found = difference > _FOREGROUND
-    by_column = found.any(axis=1).reshape(count, side, 3).any(axis=2)
+    by_row = np.asarray(found.any(axis=2))
+    by_column = np.asarray(found.any(axis=1).reshape(count, side, 3).any(axis=2))
     boxes = np.empty((count, 4), dtype=np.int64)
-    for start, occupied in ((0, found.any(axis=2)), (2, by_column)):
+    for start, occupied in ((0, by_row), (2, by_column)):
         boxes[:, start] = occupied.argmax(axis=1)
         boxes[:, start + 1] = side - occupied[:, ::-1].argmax(axis=1)
     return boxes
@@ -116,7 +117,7 @@ def _small_lab(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _layout(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
     shrunk = cv2.resize(lab, (_LAYOUT, _LAYOUT), interpolation=cv2.INTER_AREA)
-    return shrunk.ravel().astype(np.float32) / 255
+    return np.asarray(shrunk.ravel() / 255, dtype=np.float32)
 
 
 def _colour_histogram(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
