@@ -129,7 +129,7 @@ def fit_model(
             "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
             "image": (table["image_status"] == "ok").to_numpy(),
         },
-        blocks=create_encoder(encoder).blocks,
+        blocks=encoder.blocks,
         params=params,
         threads=threads,
     )
