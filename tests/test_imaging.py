@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -265,6 +266,77 @@ def test_draft_decoding_of_a_large_jpeg_gives_nearly_the_full_pixels() -> None:
     found = decode_image(data, SIZE)
     assert difference(found, expected) < 3
     assert np.abs(found.astype(float) - expected).max() < 16
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "reduced"),
+    [(500, 500, 63), (500, 640, 63), (400, 300, 75), (250, 250, 63), (200, 200, 100)],
+)
+def test_a_large_jpeg_is_never_decoded_whole(
+    width: int, height: int, reduced: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> None:
+        raise AssertionError("the picture was decoded whole")
+
+    sides = []
+    decode = cv2.imdecode
+
+    def watch(data: NDArray[np.uint8], flags: int) -> NDArray[np.uint8]:
+        found = np.asarray(decode(data, flags), dtype=np.uint8)
+        sides.append(min(found.shape[:2]))
+        return found
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    monkeypatch.setattr(cv2, "imdecode", watch)
+    pixels = decode_image(encoded(scene(width, height), "JPEG", quality=95), SIZE)
+    assert pixels.shape == (SIZE, SIZE, 3)
+    assert sides == [reduced]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_reduced_pixels_are_those_of_pillow_at_the_same_scale(
+    mode: str, options: dict[str, Any]
+) -> None:
+    data = encoded(scene(512, 512).convert(mode), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (SIZE, SIZE))
+        expected = np.asarray(image.convert("RGB"), dtype=np.float64)
+    assert expected.shape == (SIZE, SIZE, 3)
+    assert difference(decode_image(data, SIZE), expected) < 0.5
+
+
+def test_a_jpeg_less_than_twice_the_size_asked_for_is_decoded_by_pillow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cv2, "imdecode")
+    assert outcome_of(encoded(scene(120, 120), "JPEG")) == "array"
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_reduced_jpeg_is_turned_once(orientation: int) -> None:
+    stored = scene(600, 480)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = stored.transpose(
+        {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270}.get(
+            orientation, Image.Transpose.ROTATE_90
+        )
+    )
+    pixels = decode_image(encoded(stored, "JPEG", exif=exif, quality=95), SIZE)
+    assert difference(pixels, pixels_of(turned)) < 4
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
+def test_a_large_jpeg_cut_anywhere_is_an_error(share: float) -> None:
+    data = encoded(scene(800, 800), "JPEG")
+    assert reason_of(data[: int(len(data) * share)]) in {"truncated", "corrupt", "not_an_image"}
+
+
+def test_large_cmyk_keeps_its_colours_and_a_picture_in_pictures_its_first() -> None:
+    red = encoded(Image.new("CMYK", (800, 800), (0, 255, 255, 0)), "JPEG")
+    assert decode_image(red, SIZE)[30, 30].tolist()[0] > 200
+    assert difference(decode_image(encoded(scene(800, 800), "MPO"), SIZE), pixels_of(scene())) < 4
 
 
 def test_decoding_is_the_same_every_time() -> None:

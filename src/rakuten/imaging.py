@@ -6,6 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -28,8 +29,12 @@ MAX_PIXELS: Final = 40_000_000
 MAX_BYTES: Final = 20 * 1024 * 1024
 """Byte cap of one picture."""
 
-DECODER: Final = f"pillow-{PIL.__version__}"
-"""Decoder and version: pixels differ between decoders, so vectors name theirs."""
+DECODER: Final = f"pillow-{PIL.__version__}+opencv-{version('opencv-python-headless')}"
+"""Decoders and versions: pixels differ between decoders, so vectors name theirs."""
+
+_REDUCTIONS: Final = (8, 4, 2)
+_NEARLY: Final = 0.95
+"""A reduced JPEG may be this much smaller than asked for: a 500-pixel photo gives 63 for 64."""
 
 
 _ORIENTATION: Final = 0x0112
@@ -67,8 +72,8 @@ def decode_image(
 ) -> NDArray[np.uint8]:
     """Decode a picture straight to ``size`` × ``size`` RGB.
 
-    JPEGs are decoded at the nearest larger eighth of their size (``draft``), so a large
-    photo costs little; EXIF rotation is applied, transparency laid on white.
+    JPEGs are decoded at a half, a quarter or an eighth of their size where that is enough,
+    so a large photo costs little; EXIF rotation is applied, transparency laid on white.
 
     Returns:
         uint8 array of shape (size, size, 3).
@@ -139,11 +144,46 @@ def _decode(data: bytes, size: int, resample: Image.Resampling) -> NDArray[np.ui
             raise ImageError(
                 "too_large", f"The image is {width}×{height}, over {MAX_PIXELS} pixels."
             )
-        image.draft("RGB", (size, size))
-        image.load()
+        reduction = _choose_reduction(image, size)
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        reduced = _decode_reduced(data, image.size, reduction, size) if reduction else None
+        if reduced is not None:
+            return reduced if turn is None else np.asarray(Image.fromarray(reduced).transpose(turn))
+        image.load()
         rgb = _to_rgb(image if turn is None else image.transpose(turn))
         return np.asarray(rgb.resize((size, size), resample))
+
+
+def _choose_reduction(image: Image.Image, size: int) -> int | None:
+    """The largest reduction of a JPEG that leaves about ``size`` pixels; None: decode it whole."""
+    if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    fits = (n for n in _REDUCTIONS if min(image.size) >= _NEARLY * size * n)
+    return next(fits, None)
+
+
+def _decode_reduced(
+    data: bytes, full: tuple[int, int], reduction: int, size: int
+) -> NDArray[np.uint8] | None:
+    """The same pixels as Pillow's ``draft`` in two thirds of its time; None if it cannot.
+
+    What OpenCV refuses is left to Pillow, which can say why.
+    """
+    import cv2
+
+    flags = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4}.get(
+        reduction, cv2.IMREAD_REDUCED_COLOR_2
+    )
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    if found is None or found.shape[:2] != tuple(-(-side // reduction) for side in full[::-1]):
+        return None
+    shrinks = min(found.shape[:2]) >= size
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    rgb = cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.resize(rgb, (size, size), interpolation=method), dtype=np.uint8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

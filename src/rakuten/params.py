@@ -109,11 +109,11 @@ class TextBranchParams(_Section):
 
 
 class ImageBranchParams(_Section):
-    """Nyström kernel ridge classifier on the encoder's vectors."""
+    """Nyström kernel ridge classifier on the blocks of the encoder's vectors."""
 
-    components: int = Field(256, ge=2)
-    landmarks: int = Field(2000, ge=10)
-    gamma: float = Field(1.0, gt=0)
+    components: int = Field(96, ge=2)
+    landmarks: int = Field(4000, ge=10)
+    gamma: float = Field(1.5, gt=0)
     ridge: float = Field(0.1, gt=0)
     min_rows: int = Field(50, ge=10)
     """With fewer photos than this no image branch is trained."""

@@ -38,7 +38,7 @@ SMALL = TrainParams(
     image=ImageBranchParams(components=8, landmarks=40),
     joint=JointBranchParams(components=8, landmarks=40),
 )
-DIMENSION = 20
+DIMENSION = create_encoder("descriptor").dimension
 
 
 def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tuple[Any, Vectors]:
@@ -47,7 +47,7 @@ def catalogue(rows: int = 120, *, text: bool = True, photos: bool = True) -> tup
     codes = rng.choice([10, 40, 2583], rows)
     place = np.searchsorted([10, 40, 2583], codes)
     vectors = rng.normal(size=(rows, DIMENSION)).astype(np.float32)
-    vectors[np.arange(rows), place] += 4
+    vectors[np.arange(rows), place] += 40
     table = pd.DataFrame(
         {
             "index": [str(n) for n in range(rows)],

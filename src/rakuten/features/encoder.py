@@ -40,6 +40,9 @@ class ImageEncoder(ABC):
         """Numbers of a photo that are made and kept together: its vector and its statistics."""
         return self.dimension + len(STATISTICS)
 
+    blocks: tuple[int, ...] = ()
+    """Lengths of the parts of a vector that are best compared one by one; none: the whole."""
+
     @abstractmethod
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode decoded pictures.

@@ -1,66 +1,104 @@
-"""Image branch: kernel ridge classification by the Nyström method on an encoder's vectors."""
+"""Image branch: ridge classification on a sum of Gaussian kernels, by the Nyström method."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from rakuten.params import ImageBranchParams
 
-_ROWS = 4096
-_PCA_ROWS = 8192
+_ROWS: Final = 1024
+"""Rows at a time: what is computed of them stays small."""
+
+_PCA_ROWS: Final = 8192
+_JITTER: Final = 1e-4
+"""Added to the landmarks' kernel, which copies among them would make singular."""
+
+_NAMES: Final = ("blocks", "mean", "projection", "landmarks", "widths", "weights")
 
 
 @dataclass
 class ImageBranch:
     """Scores of shape (n, classes) from image vectors.
 
-    A vector is centred, projected on its principal components and compared with landmark
-    photos by a Gaussian kernel (Williams and Seeger, 2001); the scores are linear in that.
+    Each block of a vector is centred, projected on its principal components and compared with
+    landmark photos by a Gaussian kernel of its own; the scores are linear in the mean of these
+    kernels (Williams and Seeger, 2001; Gönen and Alpaydın, 2011, section 3.2).
+
+    Attributes:
+        blocks: shape (blocks, 2): lengths of each block before and after projection.
+        mean: centre of the vectors, shape (dimension,).
+        projection: the blocks' projections, each of its two lengths, flat, one after another.
+        landmarks: projected landmarks, shape (landmarks, sum of the second lengths).
+        widths: divisor of the squared distance in each block, shape (blocks,).
+        weights: shape (landmarks, classes).
     """
 
+    blocks: NDArray[np.int64]
     mean: NDArray[np.float32]
     projection: NDArray[np.float32]
     landmarks: NDArray[np.float32]
-    width: NDArray[np.float64]
+    widths: NDArray[np.float64]
     weights: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         # Scores are sums of large terms that nearly cancel: double precision keeps them
         # equal to 1e-6 whatever the batch size.
-        self._projection = self.projection.astype(np.float64)
-        self._landmarks = self.landmarks.astype(np.float64)
-        self._norms = (self._landmarks**2).sum(axis=1)
+        flat = np.split(self.projection, np.cumsum(self.blocks.prod(axis=1))[:-1])
+        self._projections = [
+            part.reshape(shape).astype(np.float64)
+            for part, shape in zip(flat, self.blocks.tolist(), strict=True)
+        ]
+        self._stops = np.cumsum(self.blocks, axis=0)[:-1].T
+        self._landmarks = self._scaled(self.landmarks)
+        self._norms = [(part**2).sum(axis=1) for part in self._landmarks]
         self._weights = self.weights.astype(np.float64)
 
     def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores of shape (n, classes) for vectors of shape (n, dimension)."""
-        return self.kernel(vectors) @ self._weights
+        return self.kernel(self.project(vectors)) @ self._weights
 
-    def kernel(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Similarity to each landmark, shape (n, landmarks)."""
-        reduced = (vectors.astype(np.float64) - self.mean) @ self._projection
-        squared = (reduced**2).sum(axis=1)[:, None] + self._norms - 2 * reduced @ self._landmarks.T
-        return np.asarray(np.exp(-np.maximum(squared, 0.0) / self.width[0]))
+    def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Principal components of every block, shape (n, sum of their numbers)."""
+        centred = vectors.astype(np.float64) - self.mean
+        parts = np.split(centred, self._stops[0], axis=1)
+        projected = [part @ axes for part, axes in zip(parts, self._projections, strict=True)]
+        return np.concatenate(projected, axis=1).astype(np.float32)
+
+    def kernel(self, projected: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Similarity of projected vectors to each landmark, 0 to 1, shape (n, landmarks)."""
+        total = np.zeros((len(projected), len(self.landmarks)))
+        for mine, theirs, norms in zip(
+            self._scaled(projected), self._landmarks, self._norms, strict=True
+        ):
+            # exp(-|a - b|²), in place: these arrays are the largest of the program.
+            exponent = mine @ theirs.T
+            exponent *= 2
+            exponent -= (mine**2).sum(axis=1)[:, None]
+            exponent -= norms
+            np.minimum(exponent, 0, out=exponent)
+            total += np.exp(exponent, out=exponent)
+        total /= len(self.blocks)
+        return total
+
+    def _scaled(self, projected: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+        parts = np.split(projected.astype(np.float64), self._stops[1], axis=1)
+        return [
+            np.ascontiguousarray(part / np.sqrt(width))
+            for part, width in zip(parts, self.widths, strict=True)
+        ]
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """The branch as plain arrays."""
-        return {
-            "mean": self.mean,
-            "projection": self.projection,
-            "landmarks": self.landmarks,
-            "width": self.width,
-            "weights": self.weights,
-        }
+        return {name: getattr(self, name) for name in _NAMES}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         """Restore what :meth:`get_arrays` gave."""
-        names = ("mean", "projection", "landmarks", "width", "weights")
-        return cls(*(arrays[name] for name in names))
+        return cls(*(arrays[name] for name in _NAMES))
 
 
 def fit_image_branch(
@@ -72,12 +110,13 @@ def fit_image_branch(
     classes: int,
     params: ImageBranchParams,
     seed: int,
+    blocks: Sequence[int] = (),
 ) -> tuple[ImageBranch, NDArray[np.float64]]:
     """Train on the chosen rows and predict each by a model that has not seen its fold.
 
-    Projection and landmarks see no labels and come from a sample of all the rows; the
-    ridge solution of each fold comes from the other folds' normal equations, so folds cost
-    next to nothing.
+    Projections and landmarks see no labels and come from a sample of all the rows; where
+    there are no more rows than landmarks, the kernel is exact. The ridge solution without a
+    fold comes from the other folds' normal equations, so folds cost little.
 
     Args:
         vectors: vectors of a whole catalogue (may be a memory map), shape (all, dimension).
@@ -87,65 +126,95 @@ def fit_image_branch(
         classes: number of classes.
         params: the branch's parameters.
         seed: seed of the choice of landmarks.
+        blocks: lengths of the parts of a vector that are compared one by one
+            (:attr:`rakuten.features.encoder.ImageEncoder.blocks`); none: the vector as a whole.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
     """
     order = np.random.default_rng(seed).permutation(len(rows))
-    sample = np.asarray(vectors[rows[np.sort(order[:_PCA_ROWS])]])
-    mean, projection = _principal_components(sample, params.components)
-    chosen = np.sort(order[: params.landmarks])
-    reduced = (np.asarray(vectors[rows[chosen]], dtype=np.float64) - mean) @ projection
-    spread = float((reduced**2).sum(axis=1).mean()) or 1.0
-    branch = ImageBranch(
-        mean=mean,
-        projection=projection,
-        landmarks=reduced.astype(np.float32),
-        width=np.array([spread / params.gamma]),
-        weights=np.zeros((len(chosen), classes), dtype=np.float32),
-    )
-    whitening = _inverse_root(branch.kernel(vectors[rows[chosen]]))
-    features = np.empty((len(rows), whitening.shape[1]), dtype=np.float32)
-    for start in range(0, len(rows), _ROWS):
-        part = slice(start, start + _ROWS)
-        features[part] = branch.kernel(np.asarray(vectors[rows[part]])) @ whitening
-    weights, out_of_fold = _ridge(features, codes, folds, classes, params.ridge)
-    branch.weights = (whitening @ weights).astype(np.float32)
+    sample = vectors[rows[np.sort(order[:_PCA_ROWS])]]
+    branch = _unlabelled_branch(sample, blocks or (vectors.shape[1],), params)
+    projected = np.concatenate([branch.project(vectors[rows[part]]) for part in _parts(len(rows))])
+    branch.landmarks = projected[np.sort(order[: params.landmarks])]
+    branch.__post_init__()
+    penalty = branch.kernel(branch.landmarks)
+    penalty.flat[:: len(penalty) + 1] += _JITTER
+    penalty *= params.ridge
+    weights, out_of_fold = _ridge(branch, projected, codes, folds, classes, penalty)
+    branch.weights = weights.astype(np.float32)
     branch.__post_init__()
     return branch, out_of_fold
 
 
-def _principal_components(
-    sample: NDArray[np.float32], components: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    pca = PCA(min(components, *sample.shape), svd_solver="covariance_eigh")
-    pca.fit(sample.astype(np.float64))
-    return pca.mean_.astype(np.float32), pca.components_.T.astype(np.float32)
-
-
-def _inverse_root(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, axes = scipy.linalg.eigh(kernel, driver="evd")
-    kept = values > values[-1] * 1e-7
-    return np.asarray(axes[:, kept] / np.sqrt(values[kept]))
+def _unlabelled_branch(
+    sample: NDArray[np.float32], blocks: Sequence[int], params: ImageBranchParams
+) -> ImageBranch:
+    """Projections and kernel widths from a sample; landmarks and weights are still to come."""
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    axes, widths = [], []
+    for part in np.split(sample, np.cumsum(blocks)[:-1], axis=1):
+        centred = part.astype(np.float64) - part.mean(axis=0, dtype=np.float64)
+        values, vectors = scipy.linalg.eigh(centred.T @ centred / len(part), driver="evd")
+        count = min(params.components, *part.shape)
+        axes.append(vectors[:, ::-1][:, :count].astype(np.float32))
+        # Two photos are twice the variance apart, on average and squared.
+        spread = 2 * float(values[::-1][:count].sum())
+        widths.append(spread / params.gamma if spread > 0 else 1.0)
+    return ImageBranch(
+        blocks=np.array([block.shape for block in axes], dtype=np.int64),
+        mean=mean,
+        projection=np.concatenate([block.ravel() for block in axes]),
+        landmarks=np.zeros((0, sum(block.shape[1] for block in axes)), dtype=np.float32),
+        widths=np.array(widths),
+        weights=np.zeros((0, 0), dtype=np.float32),
+    )
 
 
 def _ridge(
-    features: NDArray[np.float32],
+    branch: ImageBranch,
+    projected: NDArray[np.float32],
     codes: NDArray[np.int64],
     folds: NDArray[np.int64],
     classes: int,
-    ridge: float,
+    penalty: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    size = features.shape[1]
-    grams: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    """Weights from all folds, and scores of each fold by the weights from the others."""
+    equations = {}
     for fold in np.unique(folds).tolist():
-        part = features[folds == fold].astype(np.float64)
-        targets = np.where(codes[folds == fold][:, None] == np.arange(classes), 1.0, -1.0)
-        grams[fold] = (part.T @ part, part.T @ targets)
-    gram = np.sum([g for g, _ in grams.values()], axis=0) + ridge * np.eye(size)
-    right = np.sum([r for _, r in grams.values()], axis=0)
+        mine = np.flatnonzero(folds == fold)
+        equations[fold] = _normal_equations(branch, projected[mine], codes[mine], classes)
+    left = penalty.copy()
+    right = np.zeros((len(penalty), classes))
+    for gram, target in equations.values():
+        left += gram
+        right += target
     out_of_fold = np.empty((len(codes), classes))
-    for fold, (fold_gram, fold_right) in grams.items():
-        weights = scipy.linalg.solve(gram - fold_gram, right - fold_right, assume_a="pos")
-        out_of_fold[folds == fold] = features[folds == fold] @ weights
-    return scipy.linalg.solve(gram, right, assume_a="pos"), out_of_fold
+    for fold, (gram, target) in equations.items():
+        weights = _solve(left - gram, right - target)
+        mine = np.flatnonzero(folds == fold)
+        for part in _parts(len(mine)):
+            out_of_fold[mine[part]] = branch.kernel(projected[mine[part]]) @ weights
+    return _solve(left, right), out_of_fold
+
+
+def _normal_equations(
+    branch: ImageBranch, projected: NDArray[np.float32], codes: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    size = len(branch.landmarks)
+    gram, right = np.zeros((size, size)), np.zeros((size, classes))
+    for part in _parts(len(projected)):
+        kernel = branch.kernel(projected[part])
+        gram += kernel.T @ kernel
+        right += kernel.T @ np.where(codes[part, None] == np.arange(classes), 1.0, -1.0)
+    return gram, right
+
+
+def _solve(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    # The transpose of a symmetric matrix is itself, in the order that LAPACK overwrites.
+    solved = scipy.linalg.solve(left.T, right, assume_a="pos", overwrite_a=True)
+    return np.asarray(solved)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))

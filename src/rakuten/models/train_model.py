@@ -129,6 +129,7 @@ def fit_model(
             "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
             "image": (table["image_status"] == "ok").to_numpy(),
         },
+        blocks=encoder.blocks,
         params=params,
         threads=threads,
     )
@@ -169,6 +170,7 @@ class _Task:
     folds: NDArray[np.int64]
     classes: int
     present: dict[str, NDArray[np.bool_]]
+    blocks: tuple[int, ...]
     params: TrainParams
     threads: int
 
@@ -204,6 +206,7 @@ def _fit_branches(
             classes=task.classes,
             params=params.image,
             seed=params.seed,
+            blocks=task.blocks,
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
