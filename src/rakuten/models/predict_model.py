@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -63,14 +62,20 @@ def prediction_frame(table: "pd.DataFrame", predictions: list[Prediction]) -> "p
         label=[p.label for p in predictions],
         confidence=[round(p.confidence, 8) for p in predictions],
         decision=[p.decision for p in predictions],
-        alternatives=[
-            json.dumps(
-                [{**asdict(a), "probability": round(a.probability, 8)} for a in p.alternatives],
-                ensure_ascii=False,
-            )
-            for p in predictions
-        ],
+        alternatives=[_alternatives(p) for p in predictions],
     )[list(PREDICTION_COLUMNS)]
+
+
+def _alternatives(prediction: Prediction) -> str:
+    found = [
+        {
+            "prdtypecode": other.prdtypecode,
+            "label": other.label,
+            "probability": round(other.probability, 8),
+        }
+        for other in prediction.alternatives
+    ]
+    return json.dumps(found, ensure_ascii=False)
 
 
 def challenge_frame(predictions: "pd.DataFrame") -> "pd.DataFrame":
