@@ -30,7 +30,8 @@ def test_the_lower_bound_of_a_textbook_case() -> None:
 
 def graded(sure: int, rows: int) -> NDArray[np.float64]:
     """Confidences that say: this many are sure, the others are not."""
-    return np.where(np.arange(rows) < sure, 0.99, 0.5) - np.arange(rows) * 1e-6
+    levels = np.where(np.arange(rows) < sure, 0.99, 0.5) - np.arange(rows) * 1e-6
+    return np.asarray(levels, dtype=np.float64)
 
 
 def test_thresholds_go_down_while_precision_is_sure() -> None:
