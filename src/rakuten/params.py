@@ -133,6 +133,7 @@ class FusionParams(_Section):
     """Calibrated fusion of the branches."""
 
     penalty: float = Field(1.0, gt=0)
+    cross_penalty: float = Field(30.0, gt=0)
 
 
 class DecisionParams(_Section):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rakuten.models.evaluate import calibration_error
 from rakuten.models.fusion import Fusion, cross_fitted_probabilities, fit_fusion
+from rakuten.params import FusionParams
 
 CLASSES = 4
 Scores = dict[str, NDArray[np.float64]]
@@ -31,7 +32,7 @@ def problem(rows: int = 300, seed: int = 0) -> tuple[Scores, Present, NDArray[np
 
 
 def fit(scores: Scores, present: Present, codes: NDArray[np.int64]) -> Fusion:
-    return fit_fusion(scores, present, codes, classes=CLASSES, penalty=1.0)
+    return fit_fusion(scores, present, codes, classes=CLASSES, params=FusionParams())
 
 
 @cache
@@ -187,7 +188,7 @@ def test_it_answers_alike_before_and_after_saving() -> None:
 def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
     scores, present, codes = problem(150)
     folds = np.arange(150) % 3
-    fitting: dict[str, Any] = {"classes": CLASSES, "penalty": 1.0}
+    fitting: dict[str, Any] = {"classes": CLASSES, "params": FusionParams()}
     found = cross_fitted_probabilities(scores, present, codes, folds, **fitting)
     changed = codes.copy()
     changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES
@@ -262,6 +263,8 @@ def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None
     for name, array in first.get_arrays().items():
         assert np.array_equal(array, second.get_arrays()[name]), name
     folds = np.arange(len(codes)) % 5
-    found = cross_fitted_probabilities(scores, present, codes, folds, classes=CLASSES, penalty=1.0)
+    found = cross_fitted_probabilities(
+        scores, present, codes, folds, classes=CLASSES, params=FusionParams()
+    )
     assert np.isfinite(found).all()
     assert np.allclose(found.sum(axis=1), 1)

@@ -348,7 +348,7 @@ def test_a_changed_weight_shows_in_the_golden_products(
         predictor.image.weights[:, 0] += 0.5
         predictor.image.__post_init__()
     else:
-        predictor.fusion.cases["text", "image"].bias[0] += 0.5
+        predictor.fusion.cases["text", "image", "joint"].bias[0] += 0.5
     assert check_golden(predictor, directory) > 1e-4
 
 

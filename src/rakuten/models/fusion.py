@@ -8,6 +8,8 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
+from rakuten.params import FusionParams
+
 Branches = tuple[str, ...]
 
 CASES: Final[tuple[Branches, ...]] = (
@@ -31,9 +33,10 @@ _NOISE_LIMITS: Final = (-12.0, -1.0)
 class Calibration:
     """Probabilities of one case: ``(1 - noise) * softmax(z) + noise / classes``.
 
-    ``z`` is ``sum_b weights[b] * scores_b + bias``; ``weights`` has shape (branches, classes),
-    ``bias`` (classes,) and ``noise`` (1,): the share of labels that no score explains.
-    Without it a few wrong labels flatten every answer.
+    ``z`` is ``sum_b scores_b @ weights[b] + bias``; ``weights`` has shape (branches, classes,
+    classes): a branch's score of one type may speak for or against another that it confuses
+    with it. ``bias`` has shape (classes,) and ``noise`` (1,): the share of labels that no score
+    explains. Without it a few wrong labels flatten every answer.
     """
 
     weights: NDArray[np.float64]
@@ -42,7 +45,7 @@ class Calibration:
 
     def probabilities(self, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Probabilities of shape (n, classes) from one score matrix per branch."""
-        logits = self.bias + sum(w * s for w, s in zip(self.weights, scores, strict=True))
+        logits = self.bias + sum(s @ w for w, s in zip(self.weights, scores, strict=True))
         explained = _softmax(np.asarray(logits))
         return np.asarray((1 - self.noise) * explained + self.noise / len(self.bias))
 
@@ -124,7 +127,7 @@ def fit_fusion(
     codes: NDArray[np.int64],
     *,
     classes: int,
-    penalty: float,
+    params: FusionParams,
 ) -> Fusion:
     """Fit every case on out-of-fold scores.
 
@@ -136,7 +139,7 @@ def fit_fusion(
         present: branch → bool of shape (n,).
         codes: class position of each row, shape (n,).
         classes: number of classes.
-        penalty: strength of the pull of per-class weights to the branch's common weight.
+        params: strength of the pull of weights to the branch's common weight.
     """
     cases, present = {}, with_joint(present)
     for branches in CASES:
@@ -144,7 +147,7 @@ def fit_fusion(
         if all(branch in scores for branch in branches) and not unseen:
             rows = np.logical_and.reduce([present[branch] for branch in branches])
             parts = [scores[branch][rows] for branch in branches]
-            cases[branches] = _fit_calibration(parts, codes[rows], classes, penalty)
+            cases[branches] = _fit_calibration(parts, codes[rows], classes, params)
     counts = np.bincount(codes, minlength=classes) + 1.0
     return Fusion(cases, counts / counts.sum())
 
@@ -156,7 +159,7 @@ def cross_fitted_probabilities(
     folds: NDArray[np.int64],
     *,
     classes: int,
-    penalty: float,
+    params: FusionParams,
 ) -> NDArray[np.float64]:
     """Probabilities of each row by a fusion that has not seen its fold, shape (n, classes)."""
     result = np.empty((len(codes), classes))
@@ -167,7 +170,7 @@ def cross_fitted_probabilities(
             {name: values[inside] for name, values in present.items()},
             codes[inside],
             classes=classes,
-            penalty=penalty,
+            params=params,
         )
         result[~inside] = fusion.probabilities(
             {name: values[~inside] for name, values in scores.items()},
@@ -177,38 +180,53 @@ def cross_fitted_probabilities(
 
 
 def _fit_calibration(
-    scores: Sequence[NDArray[np.float64]], codes: NDArray[np.int64], classes: int, penalty: float
+    scores: Sequence[NDArray[np.float64]],
+    codes: NDArray[np.int64],
+    classes: int,
+    params: FusionParams,
 ) -> Calibration:
-    """Penalised maximum likelihood of common weights, per-class deviations, biases and noise."""
+    """Penalised maximum likelihood of common weights, deviations from them, biases and noise.
+
+    Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
+    prior: a narrow one on what a type's score says of another type, a wider one on the rest.
+    """
     branches, rows = len(scores), len(codes)
-    stacked = np.stack(scores)
+    inputs = np.hstack(scores)
     truth = np.zeros((rows, classes))
     truth[np.arange(rows), codes] = 1.0
+    identity = np.eye(classes)
+    by_weight = np.where(identity == 1, params.penalty, params.cross_penalty)
+    penalties = np.concatenate([np.tile(by_weight.ravel(), branches), [params.penalty] * classes])
 
     def unpack(theta: NDArray[np.float64]) -> Calibration:
-        common = theta[:branches, None]
-        deviations = theta[branches : -classes - 1].reshape(branches, classes)
+        common = theta[:branches, None, None] * identity
+        deviations = theta[branches : -classes - 1].reshape(branches, classes, classes)
         noise = 1 / (1 + np.exp(-theta[-1:]))
         return Calibration(common + deviations, theta[-classes - 1 : -1], noise)
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         found = unpack(theta)
         noise = float(found.noise[0])
-        explained = _softmax(np.einsum("bk,bnk->nk", found.weights, stacked) + found.bias)
+        explained = _softmax(inputs @ found.weights.reshape(-1, classes) + found.bias)
         hit = explained[np.arange(rows), codes]
         likelihood = (1 - noise) * hit + noise / classes
         free = theta[branches:-1]
-        loss = -float(np.log(likelihood).sum()) + 0.5 * penalty * float(free @ free)
+        loss = -float(np.log(likelihood).sum()) + 0.5 * float(penalties @ free**2)
         residual = ((1 - noise) * hit / likelihood)[:, None] * (explained - truth)
-        by_weight = np.einsum("nk,bnk->bk", residual, stacked)
+        weights = (inputs.T @ residual).reshape(branches, classes, classes)
         by_noise = ((hit - 1 / classes) / likelihood).sum() * noise * (1 - noise)
         gradient = np.concatenate(
-            [by_weight.sum(axis=1), by_weight.ravel(), residual.sum(axis=0), [by_noise]]
+            [
+                np.trace(weights, axis1=1, axis2=2),
+                weights.ravel(),
+                residual.sum(axis=0),
+                [by_noise],
+            ]
         )
-        gradient[branches:-1] += penalty * free
+        gradient[branches:-1] += penalties * free
         return loss, gradient
 
-    start = np.zeros(branches + branches * classes + classes + 1)
+    start = np.zeros(branches + branches * classes**2 + classes + 1)
     start[:branches] = 2.0
     start[-1] = np.log(_FIRST_NOISE / (1 - _FIRST_NOISE))
     limits = [(None, None)] * (len(start) - 1) + [_NOISE_LIMITS]

@@ -139,7 +139,7 @@ def fit_model(
         joint = _fit_joint(task, text, scores, note)
         embedder = _fit_embedder(task, text, image)
         note("fusion and threshold")
-        fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
+        fitting: dict[str, Any] = {"classes": len(codes), "params": params.fusion}
         fusion = fit_fusion(scores, task.present, positions, **fitting)
         probabilities = cross_fitted_probabilities(
             scores, task.present, positions, task.folds, **fitting
