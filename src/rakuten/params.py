@@ -95,6 +95,7 @@ class TextBranchParams(_Section):
 
     hash_bits: int = Field(20, ge=10, le=22)
     min_df: int = Field(2, ge=1)
+    max_columns: int = Field(1_500_000, ge=1000)
     regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0), min_length=1)
     title_words_weight: float = Field(1.0, ge=0)
     title_characters_weight: float = Field(1.0, ge=0)
