@@ -211,6 +211,7 @@ def _fit_branches(
             params=params.image,
             seed=params.seed,
             blocks=task.blocks,
+            threads=task.threads,
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
@@ -243,6 +244,7 @@ def _fit_joint(
         classes=task.classes,
         params=task.params.joint,
         seed=task.params.seed,
+        threads=task.threads,
     )
     scores["joint"] = _spread(found, mine, len(task.rows))
     return joint
