@@ -81,7 +81,7 @@ def test_every_parameter_is_documented_with_its_default() -> None:
         re.MULTILINE,
     )
     documented = {name: yaml.safe_load(value) for name, value in rows}
-    assert documented == _flat(Params().model_dump())
+    assert documented == _flat(Params().model_dump(mode="json"))
 
 
 def _flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -95,6 +95,7 @@ class TextBranchParams(_Section):
 
     hash_bits: int = Field(20, ge=10, le=22)
     min_df: int = Field(2, ge=1)
+    max_columns: int = Field(1_500_000, ge=1000)
     regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0), min_length=1)
     title_words_weight: float = Field(1.0, ge=0)
     title_characters_weight: float = Field(1.0, ge=0)
@@ -125,14 +126,15 @@ class JointBranchParams(_Section):
     components: int = Field(256, ge=2)
     landmarks: int = Field(3000, ge=10)
     text_weight: float = Field(0.7, gt=0)
-    gamma: float = Field(0.7, gt=0)
+    gamma: float = Field(1.4, gt=0)
     ridge: float = Field(0.1, gt=0)
 
 
 class FusionParams(_Section):
     """Calibrated fusion of the branches."""
 
-    penalty: float = Field(1.0, gt=0)
+    penalty: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0, 100.0), min_length=1)
+    cross_ratio: float = Field(30.0, gt=0)
 
 
 class DecisionParams(_Section):

@@ -116,3 +116,16 @@ def test_colour_changes_the_colour_blocks_and_not_the_shape_of_a_silhouette() ->
     assert np.abs(shape[0] - shape[1]).max() < 0.2
     assert np.abs(layout[0] - layout[1]).max() > 0.1
     assert np.abs(colour[0] - colour[1]).max() > 0.2
+
+
+def test_the_vector_of_a_version_does_not_change() -> None:
+    """Vectors are kept between runs by this version: another vector needs another version."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    disc = np.where((x - 30) ** 2 + (y - 34) ** 2 < 400, 40, 250)
+    picture = np.stack([x * 4 % 256, (y * 3 + x) % 256, disc], axis=-1).astype(np.uint8)
+    blocks = [block[0] for block in blocks_of(picture[None])]
+    sums = [float(block.sum()) for block in blocks]
+    moments = [float(block @ np.arange(len(block)) / len(block)) for block in blocks]
+    assert DescriptorEncoder.version == "2"
+    assert np.allclose(sums, [51.591, 51.591, 5.699, 20.499, 226.161, 5.972], rtol=1e-3)
+    assert np.allclose(moments, [25.804, 25.804, 2.404, 9.770, 117.180, 3.520], rtol=1e-3)

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 import scipy.optimize
 from numpy.typing import NDArray
+from sklearn.metrics import f1_score
 
 from rakuten.models.evaluate import calibration_error
-from rakuten.models.fusion import Fusion, cross_fitted_probabilities, fit_fusion
+from rakuten.models.fusion import (
+    Fusion,
+    cross_fitted_probabilities,
+    fit_fusion,
+    train_fusion,
+)
+from rakuten.params import FusionParams
 
 CLASSES = 4
+PULLS = (1.0, 30.0)
 Scores = dict[str, NDArray[np.float64]]
 Present = dict[str, NDArray[np.bool_]]
 
@@ -31,7 +39,7 @@ def problem(rows: int = 300, seed: int = 0) -> tuple[Scores, Present, NDArray[np
 
 
 def fit(scores: Scores, present: Present, codes: NDArray[np.int64]) -> Fusion:
-    return fit_fusion(scores, present, codes, classes=CLASSES, penalty=1.0)
+    return fit_fusion(scores, present, codes, classes=CLASSES, pulls=PULLS)
 
 
 @cache
@@ -187,7 +195,7 @@ def test_it_answers_alike_before_and_after_saving() -> None:
 def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
     scores, present, codes = problem(150)
     folds = np.arange(150) % 3
-    fitting: dict[str, Any] = {"classes": CLASSES, "penalty": 1.0}
+    fitting: dict[str, Any] = {"classes": CLASSES, "pulls": PULLS}
     found = cross_fitted_probabilities(scores, present, codes, folds, **fitting)
     changed = codes.copy()
     changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES
@@ -195,6 +203,41 @@ def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
     assert np.array_equal(found[folds == 0], again[folds == 0])
     assert not np.array_equal(found[folds == 1], again[folds == 1])
     assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_the_penalty_with_the_best_cross_fitted_score_is_taken() -> None:
+    scores, present, codes = problem(400, seed=3)
+    folds = np.arange(400) % 4
+
+    def train(*penalties: float) -> tuple[Fusion, NDArray[np.float64]]:
+        params = FusionParams(penalty=penalties)
+        return train_fusion(scores, present, codes, folds, classes=CLASSES, params=params)
+
+    # A pull this weak fits each fold's noise: it is the worse one on rows that were not seen.
+    results = {penalty: train(penalty) for penalty in (1e-6, 10.0)}
+    f1 = {
+        penalty: f1_score(codes, found.argmax(axis=1), average="weighted")
+        for penalty, (_, found) in results.items()
+    }
+    best = max(f1, key=lambda penalty: f1[penalty])
+    assert len(set(f1.values())) == 2
+    fusion, probabilities = train(1e-6, 10.0)
+    assert np.array_equal(probabilities, results[best][1])
+    assert fusion.get_arrays().keys() == results[best][0].get_arrays().keys()
+    for name, array in results[best][0].get_arrays().items():
+        assert np.array_equal(fusion.get_arrays()[name], array)
+
+
+def test_threads_do_not_change_cross_fitting() -> None:
+    scores, present, codes = problem(200)
+    folds = np.arange(200) % 4
+    alone, together = (
+        cross_fitted_probabilities(
+            scores, present, codes, folds, classes=CLASSES, pulls=PULLS, threads=threads
+        )
+        for threads in (1, 3)
+    )
+    assert np.array_equal(alone, together)
 
 
 def test_a_case_without_a_row_still_answers() -> None:
@@ -262,6 +305,6 @@ def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None
     for name, array in first.get_arrays().items():
         assert np.array_equal(array, second.get_arrays()[name]), name
     folds = np.arange(len(codes)) % 5
-    found = cross_fitted_probabilities(scores, present, codes, folds, classes=CLASSES, penalty=1.0)
+    found = cross_fitted_probabilities(scores, present, codes, folds, classes=CLASSES, pulls=PULLS)
     assert np.isfinite(found).all()
     assert np.allclose(found.sum(axis=1), 1)

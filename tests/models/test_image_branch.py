@@ -34,11 +34,20 @@ def fit(
     params: ImageBranchParams = PARAMS,
     seed: int = 42,
     blocks: Sequence[int] = (),
+    threads: int = 1,
 ) -> tuple[ImageBranch, NDArray[np.float64]]:
     chosen = np.arange(len(vectors)) if rows is None else rows
     folds = stratified_folds(codes, folds=3, seed=1)
     return fit_image_branch(
-        vectors, chosen, codes, folds, classes=CLASSES, params=params, seed=seed, blocks=blocks
+        vectors,
+        chosen,
+        codes,
+        folds,
+        classes=CLASSES,
+        params=params,
+        seed=seed,
+        blocks=blocks,
+        threads=threads,
     )
 
 
@@ -149,7 +158,7 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads() -> None:
     for threads in (1, 1, 2):
         # Training holds BLAS to one thread (rakuten.models.train_model).
         with threadpool_limits(limits=threads, user_api="openmp"), threadpool_limits(1, "blas"):
-            results.append(fit(vectors, codes))
+            results.append(fit(vectors, codes, threads=threads))
     for branch, scores in results[1:]:
         assert np.array_equal(scores, results[0][1])
         for name, array in branch.get_arrays().items():

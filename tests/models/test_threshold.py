@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import beta
 
 from rakuten.models.threshold import Threshold, choose_threshold, precision_lower_bound
@@ -27,9 +28,14 @@ def test_the_lower_bound_of_a_textbook_case() -> None:
     assert found[0] == pytest.approx(0.05 ** (1 / 59))
 
 
+def graded(sure: int, rows: int) -> NDArray[np.float64]:
+    """Confidences that say: this many are sure, the others are not."""
+    levels = np.where(np.arange(rows) < sure, 0.99, 0.5) - np.arange(rows) * 1e-6
+    return np.asarray(levels, dtype=np.float64)
+
+
 def test_thresholds_go_down_while_precision_is_sure() -> None:
-    confidence = np.linspace(1, 0, 400, endpoint=False)
-    correct = np.arange(400) < 200
+    confidence, correct = graded(200, 400), np.arange(400) < 200
     found = choose_threshold(confidence, correct, PARAMS)
     assert found.confidence is not None
     assert found.precision is not None
@@ -37,30 +43,25 @@ def test_thresholds_go_down_while_precision_is_sure() -> None:
     right, count = int(correct[automatic].sum()), int(automatic.sum())
     assert found.coverage == count / 400
     assert found.precision == right / count
-    # Four sequences share the 5 %; a step is 1 % of the rows.
-    assert beta.ppf(0.05 / 4, right, count - right + 1) >= 0.9
-    assert beta.ppf(0.05 / 4, right, count + 4 - right + 1) < 0.9
+    assert beta.ppf(0.05, right, count - right + 1) >= 0.9
+    # A step is 1 % of the rows; one more would not be sure enough.
+    assert beta.ppf(0.05, right, count + 4 - right + 1) < 0.9
     assert count > 200
 
 
 def test_a_few_mistakes_at_the_very_top_do_not_end_the_search() -> None:
-    confidence = np.linspace(1, 0, 500, endpoint=False)
     correct = np.ones(500, dtype=bool)
     correct[:3] = False
-    assert choose_threshold(confidence, correct, PARAMS).coverage == 1.0
+    assert choose_threshold(graded(500, 500), correct, PARAMS).coverage == 1.0
 
 
-def test_a_failure_ends_a_sequence_whatever_comes_after() -> None:
-    # 55 % of the rows pass by far, then a stretch fails, and all of them would pass again
-    # with the starts below it gone: what is behind a failure is not looked at.
-    confidence = np.linspace(1, 0, 1000, endpoint=False)
+def test_a_failure_ends_the_sequence_whatever_comes_after() -> None:
     correct = np.ones(1000, dtype=bool)
     correct[550:700] = False
-    correct[700:] = True
-    found = choose_threshold(
-        confidence, correct, DecisionParams(target_precision=0.83, confidence=0.95)
-    )
-    assert precision_lower_bound(np.array([850]), np.array([1000]), 1 - 0.05 / 4)[0] < 0.83
+    params = DecisionParams(target_precision=0.8, confidence=0.95)
+    found = choose_threshold(graded(550, 1000), correct, params)
+    # All rows together would pass, but behind a failure nothing is looked at.
+    assert precision_lower_bound(np.array([850]), np.array([1000]), 0.95)[0] > 0.8
     assert 0.55 < found.coverage < 0.7
 
 
@@ -70,7 +71,7 @@ def test_the_promise_holds_however_often_one_looks() -> None:
     trials, rows = 400, 600
     broken = naive = 0
     for _ in range(trials):
-        confidence, correct = rng.random(rows), rng.random(rows) < 0.899
+        confidence, correct = 0.85 + 0.14 * rng.random(rows), rng.random(rows) < 0.899
         broken += choose_threshold(confidence, correct, PARAMS).confidence is not None
         right = np.cumsum(correct[np.argsort(-confidence)], dtype=np.int64)
         count = np.arange(1, rows + 1)
@@ -83,8 +84,8 @@ def test_the_promise_holds_however_often_one_looks() -> None:
 @pytest.mark.parametrize("reachable", [0.15, 0.3, 0.6, 0.9])
 def test_hard_and_easy_catalogues_get_near_the_coverage_they_could(reachable: float) -> None:
     rng = np.random.default_rng(5)
-    confidence = rng.random(4000)
-    chance = np.where(confidence > 1 - reachable, 0.99, 0.5)
+    chance = graded(int(4000 * reachable), 4000)
+    confidence = chance
     found = choose_threshold(
         confidence, rng.random(4000) < chance, DecisionParams(target_precision=0.97)
     )

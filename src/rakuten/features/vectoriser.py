@@ -56,6 +56,8 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         blocks: families of n-grams, each with columns of its own.
         hash_bits: each block hashes into ``2**hash_bits`` columns.
         min_df: documents of the training set that a column must occur in.
+        max_columns: with more columns than this the rarest are dropped: ``min_df`` is raised
+            until they fit. None: keep them all.
         clean: bring texts into normal form (:mod:`rakuten.text`) first; False where they are.
         threads: chunks of documents that are worked on at the same time; the result does
             not depend on it.
@@ -67,12 +69,14 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         *,
         hash_bits: int = 20,
         min_df: int = 1,
+        max_columns: int | None = None,
         clean: bool = True,
         threads: int = 1,
     ) -> None:
         self.blocks = blocks
         self.hash_bits = hash_bits
         self.min_df = min_df
+        self.max_columns = max_columns
         self.clean = clean
         self.threads = threads
 
@@ -147,9 +151,17 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _learn(self, frequency: NDArray[np.int32], documents: int) -> Self:
         if not documents:
             raise ValueError("there are no documents to fit on")
-        columns = np.flatnonzero(frequency >= self.min_df)
+        columns = np.flatnonzero(frequency >= self._least_frequency(frequency))
         idf = np.log((1 + documents) / (1.0 + frequency[columns])) + 1
         return self.set_arrays({"columns": columns, "idf": idf})
+
+    def _least_frequency(self, frequency: NDArray[np.int32]) -> int:
+        if self.max_columns is None:
+            return self.min_df
+        columns = np.bincount(frequency)  # how many columns occur in so many documents
+        as_frequent = np.cumsum(columns[::-1])[::-1]  # … or in more
+        fitting = np.flatnonzero(as_frequent <= self.max_columns)
+        return max(self.min_df, int(fitting[0]) if len(fitting) else len(columns))
 
     def _map(
         self, work: Callable[[Sequence[Document]], Result], documents: Sequence[Document]

@@ -1,12 +1,16 @@
 """Learned fusion: from branch scores to calibrated probabilities, for each set of branches."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+from rakuten.params import FusionParams
 
 Branches = tuple[str, ...]
 
@@ -31,9 +35,10 @@ _NOISE_LIMITS: Final = (-12.0, -1.0)
 class Calibration:
     """Probabilities of one case: ``(1 - noise) * softmax(z) + noise / classes``.
 
-    ``z`` is ``sum_b weights[b] * scores_b + bias``; ``weights`` has shape (branches, classes),
-    ``bias`` (classes,) and ``noise`` (1,): the share of labels that no score explains.
-    Without it a few wrong labels flatten every answer.
+    ``z`` is ``sum_b scores_b @ weights[b] + bias``; ``weights`` has shape (branches, classes,
+    classes): a branch's score of one type may speak for or against another that it confuses
+    with it. ``bias`` has shape (classes,) and ``noise`` (1,): the share of labels that no score
+    explains. Without it a few wrong labels flatten every answer.
     """
 
     weights: NDArray[np.float64]
@@ -42,7 +47,7 @@ class Calibration:
 
     def probabilities(self, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Probabilities of shape (n, classes) from one score matrix per branch."""
-        logits = self.bias + sum(w * s for w, s in zip(self.weights, scores, strict=True))
+        logits = self.bias + sum(s @ w for w, s in zip(self.weights, scores, strict=True))
         explained = _softmax(np.asarray(logits))
         return np.asarray((1 - self.noise) * explained + self.noise / len(self.bias))
 
@@ -118,13 +123,54 @@ def with_joint(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np
     return {**modalities, "joint": np.logical_and.reduce(list(modalities.values()))}
 
 
+def train_fusion(
+    scores: Mapping[str, NDArray[np.float64]],
+    present: Mapping[str, NDArray[np.bool_]],
+    codes: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    *,
+    classes: int,
+    params: FusionParams,
+    threads: int = 1,
+) -> tuple[Fusion, NDArray[np.float64]]:
+    """Fit the fusion with the penalty that serves rows best which it has not seen.
+
+    Few rows cannot tell types apart in how far each branch is to be trusted, many can: of the
+    given penalties the one with the best cross-fitted weighted F1 is taken, of equal ones the
+    strongest.
+
+    Args:
+        scores: trained branch → out-of-fold scores, shape (n, classes).
+        present: branch → bool of shape (n,).
+        codes: class position of each row, shape (n,).
+        folds: fold number of each row, shape (n,).
+        classes: number of classes.
+        params: candidates for the penalty.
+        threads: folds that are fitted at the same time; the result does not depend on it.
+
+    Returns:
+        The fusion, and probabilities of each row by a fusion that has not seen its fold.
+    """
+    best, chosen, probabilities = -1.0, params.penalty[0], np.empty((0, classes))
+    for penalty in sorted(params.penalty, reverse=True):
+        pulls = (penalty, penalty * params.cross_ratio)
+        found = cross_fitted_probabilities(
+            scores, present, codes, folds, classes=classes, pulls=pulls, threads=threads
+        )
+        score = float(f1_score(codes, found.argmax(axis=1), average="weighted", zero_division=0))
+        if score > best:
+            best, chosen, probabilities = score, penalty, found
+    pulls = (chosen, chosen * params.cross_ratio)
+    return fit_fusion(scores, present, codes, classes=classes, pulls=pulls), probabilities
+
+
 def fit_fusion(
     scores: Mapping[str, NDArray[np.float64]],
     present: Mapping[str, NDArray[np.bool_]],
     codes: NDArray[np.int64],
     *,
     classes: int,
-    penalty: float,
+    pulls: tuple[float, float],
 ) -> Fusion:
     """Fit every case on out-of-fold scores.
 
@@ -136,7 +182,8 @@ def fit_fusion(
         present: branch → bool of shape (n,).
         codes: class position of each row, shape (n,).
         classes: number of classes.
-        penalty: strength of the pull of per-class weights to the branch's common weight.
+        pulls: strength of the pull of a type's own weight to the branch's common one, and of
+            weights between types to zero.
     """
     cases, present = {}, with_joint(present)
     for branches in CASES:
@@ -144,7 +191,7 @@ def fit_fusion(
         if all(branch in scores for branch in branches) and not unseen:
             rows = np.logical_and.reduce([present[branch] for branch in branches])
             parts = [scores[branch][rows] for branch in branches]
-            cases[branches] = _fit_calibration(parts, codes[rows], classes, penalty)
+            cases[branches] = _fit_calibration(parts, codes[rows], classes, pulls)
     counts = np.bincount(codes, minlength=classes) + 1.0
     return Fusion(cases, counts / counts.sum())
 
@@ -156,59 +203,79 @@ def cross_fitted_probabilities(
     folds: NDArray[np.int64],
     *,
     classes: int,
-    penalty: float,
+    pulls: tuple[float, float],
+    threads: int = 1,
 ) -> NDArray[np.float64]:
     """Probabilities of each row by a fusion that has not seen its fold, shape (n, classes)."""
     result = np.empty((len(codes), classes))
-    for fold in np.unique(folds):
+
+    def fit_fold(fold: int) -> None:
         inside = folds != fold
         fusion = fit_fusion(
             {name: values[inside] for name, values in scores.items()},
             {name: values[inside] for name, values in present.items()},
             codes[inside],
             classes=classes,
-            penalty=penalty,
+            pulls=pulls,
         )
         result[~inside] = fusion.probabilities(
             {name: values[~inside] for name, values in scores.items()},
             {name: values[~inside] for name, values in present.items()},
         )
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fit_fold, np.unique(folds).tolist()))
     return result
 
 
 def _fit_calibration(
-    scores: Sequence[NDArray[np.float64]], codes: NDArray[np.int64], classes: int, penalty: float
+    scores: Sequence[NDArray[np.float64]],
+    codes: NDArray[np.int64],
+    classes: int,
+    pulls: tuple[float, float],
 ) -> Calibration:
-    """Penalised maximum likelihood of common weights, per-class deviations, biases and noise."""
-    branches, rows = len(scores), len(codes)
-    stacked = np.stack(scores)
+    """Penalised maximum likelihood of common weights, deviations from them, biases and noise.
+
+    Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
+    prior: a narrow one on what a type's score says of another type, a wider one on the rest.
+    """
+    (own, cross), branches, rows = pulls, len(scores), len(codes)
+    inputs = np.hstack(scores)
     truth = np.zeros((rows, classes))
     truth[np.arange(rows), codes] = 1.0
+    identity = np.eye(classes)
+    by_weight = np.where(identity == 1, own, cross)
+    penalties = np.concatenate([np.tile(by_weight.ravel(), branches), [own] * classes])
 
     def unpack(theta: NDArray[np.float64]) -> Calibration:
-        common = theta[:branches, None]
-        deviations = theta[branches : -classes - 1].reshape(branches, classes)
+        common = theta[:branches, None, None] * identity
+        deviations = theta[branches : -classes - 1].reshape(branches, classes, classes)
         noise = 1 / (1 + np.exp(-theta[-1:]))
         return Calibration(common + deviations, theta[-classes - 1 : -1], noise)
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         found = unpack(theta)
         noise = float(found.noise[0])
-        explained = _softmax(np.einsum("bk,bnk->nk", found.weights, stacked) + found.bias)
+        explained = _softmax(inputs @ found.weights.reshape(-1, classes) + found.bias)
         hit = explained[np.arange(rows), codes]
         likelihood = (1 - noise) * hit + noise / classes
         free = theta[branches:-1]
-        loss = -float(np.log(likelihood).sum()) + 0.5 * penalty * float(free @ free)
+        loss = -float(np.log(likelihood).sum()) + 0.5 * float(penalties @ free**2)
         residual = ((1 - noise) * hit / likelihood)[:, None] * (explained - truth)
-        by_weight = np.einsum("nk,bnk->bk", residual, stacked)
+        weights = (inputs.T @ residual).reshape(branches, classes, classes)
         by_noise = ((hit - 1 / classes) / likelihood).sum() * noise * (1 - noise)
         gradient = np.concatenate(
-            [by_weight.sum(axis=1), by_weight.ravel(), residual.sum(axis=0), [by_noise]]
+            [
+                np.trace(weights, axis1=1, axis2=2),
+                weights.ravel(),
+                residual.sum(axis=0),
+                [by_noise],
+            ]
         )
-        gradient[branches:-1] += penalty * free
+        gradient[branches:-1] += penalties * free
         return loss, gradient
 
-    start = np.zeros(branches + branches * classes + classes + 1)
+    start = np.zeros(branches + branches * classes**2 + classes + 1)
     start[:branches] = 2.0
     start[-1] = np.log(_FIRST_NOISE / (1 - _FIRST_NOISE))
     limits = [(None, None)] * (len(start) - 1) + [_NOISE_LIMITS]

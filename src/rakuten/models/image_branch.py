@@ -1,6 +1,7 @@
 """Image branch: ridge classification on a sum of Gaussian kernels, by the Nyström method."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -111,6 +112,7 @@ def fit_image_branch(
     params: ImageBranchParams,
     seed: int,
     blocks: Sequence[int] = (),
+    threads: int = 1,
 ) -> tuple[ImageBranch, NDArray[np.float64]]:
     """Train on the chosen rows and predict each by a model that has not seen its fold.
 
@@ -128,6 +130,7 @@ def fit_image_branch(
         seed: seed of the choice of landmarks.
         blocks: lengths of the parts of a vector that are compared one by one
             (:attr:`rakuten.features.encoder.ImageEncoder.blocks`); none: the vector as a whole.
+        threads: folds that are worked on at the same time; the result does not depend on it.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
@@ -141,7 +144,7 @@ def fit_image_branch(
     penalty = branch.kernel(branch.landmarks)
     penalty.flat[:: len(penalty) + 1] += _JITTER
     penalty *= params.ridge
-    weights, out_of_fold = _ridge(branch, projected, codes, folds, classes, penalty)
+    weights, out_of_fold = _ridge(branch, projected, codes, folds, penalty, classes, threads)
     branch.weights = weights.astype(np.float32)
     branch.__post_init__()
     return branch, out_of_fold
@@ -176,25 +179,32 @@ def _ridge(
     projected: NDArray[np.float32],
     codes: NDArray[np.int64],
     folds: NDArray[np.int64],
-    classes: int,
     penalty: NDArray[np.float64],
+    classes: int,
+    threads: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights from all folds, and scores of each fold by the weights from the others."""
-    equations = {}
-    for fold in np.unique(folds).tolist():
-        mine = np.flatnonzero(folds == fold)
-        equations[fold] = _normal_equations(branch, projected[mine], codes[mine], classes)
-    left = penalty.copy()
-    right = np.zeros((len(penalty), classes))
-    for gram, target in equations.values():
-        left += gram
-        right += target
+    rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     out_of_fold = np.empty((len(codes), classes))
-    for fold, (gram, target) in equations.items():
-        weights = _solve(left - gram, right - target)
-        mine = np.flatnonzero(folds == fold)
-        for part in _parts(len(mine)):
-            out_of_fold[mine[part]] = branch.kernel(projected[mine[part]]) @ weights
+
+    def count(mine: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return _normal_equations(branch, projected[mine], codes[mine], classes)
+
+    with ThreadPoolExecutor(threads) as pool:
+        equations = list(pool.map(count, rows))
+        left, right = penalty.copy(), np.zeros((len(penalty), classes))
+        for gram, target in equations:
+            left += gram
+            right += target
+
+        def answer(fold: int) -> None:
+            gram, target = equations[fold]
+            weights = _solve(left - gram, right - target)
+            for part in _parts(len(rows[fold])):
+                mine = rows[fold][part]
+                out_of_fold[mine] = branch.kernel(projected[mine]) @ weights
+
+        list(pool.map(answer, range(len(rows))))
     return _solve(left, right), out_of_fold
 
 

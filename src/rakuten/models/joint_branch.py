@@ -87,6 +87,7 @@ def fit_joint_branch(
     classes: int,
     params: JointBranchParams,
     seed: int,
+    threads: int = 1,
 ) -> tuple[JointBranch, NDArray[np.float64]]:
     """Train on rows with text and photo, and predict each by a model without its fold.
 
@@ -103,6 +104,7 @@ def fit_joint_branch(
         classes: number of classes.
         params: the branch's parameters.
         seed: seed of the samples that reductions and landmarks come from.
+        threads: folds that are worked on at the same time; the result does not depend on it.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
@@ -136,6 +138,7 @@ def fit_joint_branch(
             ridge=params.ridge,
         ),
         seed=seed,
+        threads=threads,
     )
     return JointBranch(text, image, kernel), out_of_fold
 

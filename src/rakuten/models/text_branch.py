@@ -67,6 +67,7 @@ def make_vectoriser(params: TextBranchParams, threads: int = 1) -> HashedTfidf:
         tuple(block for block in blocks if block.weight > 0),
         hash_bits=params.hash_bits,
         min_df=params.min_df,
+        max_columns=params.max_columns,
         clean=False,
         threads=threads,
     )

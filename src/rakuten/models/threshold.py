@@ -12,10 +12,6 @@ from rakuten.params import DecisionParams
 _STEPS: Final = 100
 """Thresholds that are tested: whole per cents of coverage."""
 
-_STARTS: Final = (12, 25, 50, 75)
-"""Coverages, in per cent, from which testing goes down: hard and easy catalogues alike have
-one inside the part where answers are precise."""
-
 
 @dataclass(frozen=True)
 class Threshold:
@@ -41,10 +37,11 @@ def choose_threshold(
     """Lowest threshold at which precision surely meets the target, however many were tried.
 
     Taking the lowest of all thresholds whose bound passes would look many times and keep the
-    luckiest. Fixed-sequence testing with several starts (Angelopoulos et al., Learn then
-    Test, 2021) keeps the promise for the one chosen: from each start thresholds are lowered
-    while the lower Clopper-Pearson bound (1934) of the answers above them meets the target,
-    up to the first failure; the starts share the error probability.
+    luckiest. Fixed-sequence testing (Angelopoulos et al., Learn then Test, 2021) keeps the
+    promise for the one chosen: thresholds are lowered while the lower Clopper-Pearson bound
+    (1934) of the answers above them meets the target, up to the first failure. The sequence
+    starts where the confidences themselves, which do not know what was right, predict that
+    the target is met most surely.
 
     Args:
         confidence: probability of the chosen type of each out-of-fold row, shape (n,).
@@ -57,9 +54,10 @@ def choose_threshold(
     ranked = confidence[order]
     last = _last_rows(ranked)
     right, count = np.cumsum(correct[order], dtype=np.int64)[last], last + 1
-    error = (1 - params.confidence) / len(_STARTS)
-    passes = precision_lower_bound(right, count, 1 - error) >= params.target_precision
-    reached = max(_lowest_in_sequence(passes, start - 1) for start in _STARTS)
+    passes = precision_lower_bound(right, count, params.confidence) >= params.target_precision
+    predicted = np.cumsum(ranked)[last] / count
+    start = int(np.argmax((predicted - params.target_precision) * np.sqrt(count)))
+    reached = _lowest_in_sequence(passes, start)
     if reached < 0:
         return _NEVER
     return Threshold(

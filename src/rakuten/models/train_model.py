@@ -22,7 +22,7 @@ from rakuten.features.build_features import documents
 from rakuten.features.encoder import ImageEncoder
 from rakuten.models.embedding import Embedder, fit_image_projection, fit_text_projection
 from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
-from rakuten.models.fusion import cross_fitted_probabilities, fit_fusion, with_joint
+from rakuten.models.fusion import train_fusion, with_joint
 from rakuten.models.image_branch import ImageBranch, fit_image_branch
 from rakuten.models.joint_branch import JointBranch, fit_joint_branch
 from rakuten.models.predictor import Predictor, ProductType
@@ -139,10 +139,14 @@ def fit_model(
         joint = _fit_joint(task, text, scores, note)
         embedder = _fit_embedder(task, text, image)
         note("fusion and threshold")
-        fitting: dict[str, Any] = {"classes": len(codes), "penalty": params.fusion.penalty}
-        fusion = fit_fusion(scores, task.present, positions, **fitting)
-        probabilities = cross_fitted_probabilities(
-            scores, task.present, positions, task.folds, **fitting
+        fusion, probabilities = train_fusion(
+            scores,
+            task.present,
+            positions,
+            task.folds,
+            classes=len(codes),
+            params=params.fusion,
+            threads=threads,
         )
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
     threshold = choose_threshold(confidence, predicted == positions, params.decision)
@@ -207,6 +211,7 @@ def _fit_branches(
             params=params.image,
             seed=params.seed,
             blocks=task.blocks,
+            threads=task.threads,
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
@@ -239,6 +244,7 @@ def _fit_joint(
         classes=task.classes,
         params=task.params.joint,
         seed=task.params.seed,
+        threads=task.threads,
     )
     scores["joint"] = _spread(found, mine, len(task.rows))
     return joint
