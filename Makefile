@@ -54,7 +54,7 @@ ui: setup ## Show the runs of the embedded tracking store at http://127.0.0.1:50
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs bench lock hooks clean
+.PHONY: lint format test-catalogs bench bench-model lock hooks clean
 lint: setup ## Check style, types, floors and workflows
 	ruff check .
 	ruff format --check .
@@ -72,6 +72,9 @@ test-catalogs: setup ## Run the marked tests on the catalogues in RAKUTEN_CATALO
 
 bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10,000 products
 	python benchmarks/pipeline.py
+
+bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
+	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md
 
 lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header --all-extras --group dev pyproject.toml -o requirements/all.txt

@@ -22,10 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import joblib
 import sklearn
@@ -39,7 +39,7 @@ from rakuten import catalog
 from rakuten.data.sample import make_sample
 from rakuten.data.schema import read_labels, read_products, unique_labels
 from rakuten.data.split import published_split
-from rakuten.models.predict_model import table_products
+from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Predictor
 from rakuten.params import Params, load_params
 from rakuten.settings import ProjectPaths
@@ -121,7 +121,13 @@ def run_peer(make: Callable[[], Pipeline], raw: Path, folder: Path) -> Measure:
     model = make().fit(_texts(train), train[catalog.LABEL].astype(int).to_numpy())
     seconds = time.perf_counter() - start
     joblib.dump(model, folder / "model.joblib")
-    return _measure(seconds, model.predict, _texts(held_out), held_out, folder / "model.joblib")
+    texts = _texts(held_out)
+
+    def answer() -> list[int]:
+        batches = (texts[first : first + BATCH] for first in range(0, len(texts), BATCH))
+        return [code for batch in batches for code in model.predict(batch)]
+
+    return _measure(seconds, answer, held_out, folder / "model.joblib")
 
 
 def run_ours(raw: Path, folder: Path, *, photos: bool, threads: int) -> Measure:
@@ -134,14 +140,13 @@ def run_ours(raw: Path, folder: Path, *, photos: bool, threads: int) -> Measure:
     seconds = time.perf_counter() - start
     _, held_out = read_sides(raw)
     predictor = Predictor.load(paths.model, threads=threads)
-    products = list(table_products(held_out, raw / catalog.IMAGE_TRAIN if photos else None))
-    return _measure(
-        seconds,
-        lambda batch: [answer.prdtypecode for answer in predictor.predict(batch)],
-        products,
-        held_out,
-        paths.model,
-    )
+    images = raw / catalog.IMAGE_TRAIN if photos else None
+
+    def answer() -> list[int]:
+        found = predict_table(predictor, held_out, images, batch_size=BATCH)
+        return [prediction.prdtypecode for prediction in found]
+
+    return _measure(seconds, answer, held_out, paths.model)
 
 
 def link_catalogue(raw: Path, folder: Path, *, photos: bool) -> None:
@@ -175,8 +180,7 @@ def _texts(table: "pd.DataFrame") -> list[str]:
 
 def _measure(
     seconds: float,
-    answer: Callable[[Sequence[Any]], Sequence[int]],
-    products: Sequence[Any],
+    answer: Callable[[], list[int]],
     held_out: "pd.DataFrame",
     model: Path,
 ) -> Measure:
@@ -185,18 +189,14 @@ def _measure(
     found: list[int] = []
     while not found or time.perf_counter() < end:
         start = time.perf_counter()
-        found = [
-            code
-            for first in range(0, len(products), BATCH)
-            for code in answer(products[first : first + BATCH])
-        ]
+        found = answer()
         fastest = min(fastest, time.perf_counter() - start)
     files = [model] if model.is_file() else [path for path in model.rglob("*") if path.is_file()]
     truth = held_out[catalog.LABEL].astype(int).tolist()
     return Measure(
         weighted_f1=float(f1_score(truth, found, average="weighted", zero_division=0)),
         training_seconds=seconds,
-        documents_per_second=len(products) / fastest,
+        documents_per_second=len(held_out) / fastest,
         model_mib=sum(path.stat().st_size for path in files) / 2**20,
         peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
@@ -211,7 +211,7 @@ def table(measures: dict[str, Measure]) -> str:
     base = next(iter(measures.values()))
     for name, found in measures.items():
         cells = [
-            f"{value:,.{digits}f} | {value / of:.2f}"
+            f"{value:,.{digits}f} | {value / of:.3g}"
             for value, of, digits in (
                 (found.training_seconds, base.training_seconds, 1),
                 (found.documents_per_second, base.documents_per_second, 0),

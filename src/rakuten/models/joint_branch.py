@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -29,11 +30,20 @@ class Reduction:
     mean: NDArray[np.float32]
     projection: NDArray[np.float32]
 
+    @cached_property
+    def _axes(self) -> NDArray[np.float64]:
+        """The projection in double precision, made once: for a single product it costs most."""
+        return self.projection.astype(np.float64)
+
+    def get_arrays(self) -> dict[str, NDArray[Any]]:
+        """The reduction as plain arrays."""
+        return {"mean": self.mean, "projection": self.projection}
+
     def apply(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Reduce rows of shape (n, inputs) to (n, components)."""
         # Double precision: the result is the same whatever the batch.
         centred = inputs.astype(np.float64) - self.mean
-        return np.asarray(centred @ self.projection.astype(np.float64), dtype=np.float32)
+        return np.asarray(centred @ self._axes, dtype=np.float32)
 
 
 @dataclass
@@ -60,7 +70,7 @@ class JointBranch:
         arrays: dict[str, NDArray[Any]] = {
             f"{name}_{part}": values
             for name, reduction in reductions.items()
-            for part, values in vars(reduction).items()
+            for part, values in reduction.get_arrays().items()
         }
         return arrays | {f"kernel_{n}": values for n, values in self.kernel.get_arrays().items()}
 

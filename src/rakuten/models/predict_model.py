@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from threadpoolctl import threadpool_limits
+
 from rakuten import catalog
 from rakuten.logs import Progress
 from rakuten.models.predictor import Prediction, Predictor, Product
@@ -46,11 +48,13 @@ def predict_table(
     """Predict every row, in order, a batch at a time."""
     products = list(table_products(table, images))
     predictions: list[Prediction] = []
-    for start in range(0, len(products), batch_size):
-        batch = products[start : start + batch_size]
-        predictions += predictor.predict(batch, alternatives=alternatives)
-        if progress:
-            progress(len(predictions), len(products))
+    # One BLAS thread: several stall each other wherever anything else runs on the machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(products), batch_size):
+            batch = products[start : start + batch_size]
+            predictions += predictor.predict(batch, alternatives=alternatives)
+            if progress:
+                progress(len(predictions), len(products))
     return predictions
 
 
