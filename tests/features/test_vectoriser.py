@@ -11,6 +11,10 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 
 from rakuten.features.vectoriser import CHUNK, Block, Document, HashedTfidf
 from rakuten.text import clean_text
@@ -225,3 +229,31 @@ def test_the_ngrams_of_a_document_are_those_that_its_vector_counts(block: Block)
         norm = np.sqrt(sum(weight**2 for weight in weights.values()))
         for column, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
             assert np.isclose(value, block.weight * weights[column] / norm, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_get_params_invariance",
+        "check_mixin_order",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_set_params",
+        "check_valid_tag_types",
+    ],
+)
+def test_it_keeps_the_conventions_of_scikit_learn(check: str) -> None:
+    """Those checks that need no data: the others bring arrays of numbers, which are no texts."""
+    getattr(estimator_checks, check)("HashedTfidf", HashedTfidf(hash_bits=8))
+
+
+def test_it_works_in_a_pipeline_of_scikit_learn() -> None:
+    texts = [f"{word} numero {n}" for n in range(20) for word in ("chaise", "lampe")]
+    labels = ["meuble", "lumiere"] * 20
+    model = make_pipeline(HashedTfidf(hash_bits=12), LogisticRegression(C=100))
+    assert cross_val_score(model, texts, labels, cv=4).mean() == 1.0
+    searched = GridSearchCV(model, {"hashedtfidf__min_df": [1, 3]}, cv=2).fit(texts, labels)
+    assert searched.predict(["grande LAMPE", "petite chaise"]).tolist() == ["lumiere", "meuble"]

@@ -144,6 +144,12 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._places[self.columns_] = np.arange(len(self.columns_), dtype=np.int32)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
     @property
     def _hashed_columns(self) -> int:
         return len(self.blocks) << self.hash_bits
@@ -189,10 +195,10 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def _columns(documents: Sequence[Document], fields: int) -> list[Sequence[str]]:
     """The texts of each field."""
-    if all(isinstance(document, str) for document in documents):
-        columns: list[Sequence[str]] = [documents]  # type: ignore[list-item]
-    else:
-        columns = list(zip(*documents, strict=True))
+    plain = [document for document in documents if isinstance(document, str)]
+    columns: list[Sequence[str]] = (
+        [plain] if len(plain) == len(documents) else list(zip(*documents, strict=True))
+    )
     if len(columns) < fields:
         raise ValueError(f"documents have {len(columns)} fields, the blocks need {fields}")
     return columns[:fields]

@@ -76,7 +76,8 @@ class HashedRows:
         )
 
     def __del__(self) -> None:
-        library().rk_matrix_free(ctypes.byref(self._matrix))
+        if self._matrix.ends:  # there is nothing to free where nothing was made
+            library().rk_matrix_free(ctypes.byref(self._matrix))
 
     @property
     def entries(self) -> int:
