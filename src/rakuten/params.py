@@ -124,9 +124,9 @@ class JointBranchParams(_Section):
     """Nyström kernel ridge classifier on text and photo together."""
 
     components: int = Field(256, ge=2)
-    landmarks: int = Field(3000, ge=10)
+    landmarks: int = Field(4000, ge=10)
     text_weight: float = Field(0.7, gt=0)
-    gamma: float = Field(1.4, gt=0)
+    gamma: float = Field(0.7, gt=0)
     ridge: float = Field(0.1, gt=0)
 
 

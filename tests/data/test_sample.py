@@ -173,7 +173,7 @@ def test_names_of_the_types_come_along(out: Path) -> None:
 def test_marker_tells_the_recipe_and_the_content(out: Path) -> None:
     digest = hashlib.sha256((out / catalog.X_TRAIN).read_bytes()).hexdigest()
     marker = json.loads((out / sample.MARKER).read_text(encoding="utf-8"))
-    assert marker == {"generator": 1, "rows": ROWS, "seed": 42, "x_train_sha256": digest}
+    assert marker == {"generator": 2, "rows": ROWS, "seed": 42, "x_train_sha256": digest}
 
 
 def test_about_a_third_of_the_listings_have_no_description(out: Path) -> None:

@@ -20,7 +20,7 @@ from rakuten.data.sample_words import GROUPS, SHARES
 from rakuten.errors import ConfigurationError, StorageError
 from rakuten.io import sha256_file, storage_error, write_json, write_text
 
-GENERATOR: Final = 1
+GENERATOR: Final = 2
 """Version of the generator; another one may write other bytes for the same seed."""
 
 MARKER: Final = "sample.json"
@@ -30,7 +30,7 @@ MIN_ROWS: Final = 60
 _TRAIN_SHARE = 84_916 / (84_916 + 13_812)
 _MIN_PER_TYPE = 2
 _COPIES = 0.03
-_WRONG_LABELS = 0.015
+_WRONG_LABELS = 0.005
 _DEFECTS = {"missing": 0.01, "truncated": 0.002, "empty": 0.0015, "text": 0.0015, "png": 0.001}
 """Share of products per flaw of the photo file; each occurs at least once."""
 _BROKEN = frozenset({"truncated", "empty", "text"})
