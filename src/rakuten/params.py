@@ -97,10 +97,10 @@ class TextBranchParams(_Section):
     min_df: int = Field(2, ge=1)
     max_columns: int = Field(1_500_000, ge=1000)
     regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0), min_length=1)
-    title_words_weight: float = Field(1.0, ge=0)
-    title_characters_weight: float = Field(1.0, ge=0)
-    description_words_weight: float = Field(1.0, ge=0)
-    description_characters_weight: float = Field(1.0, ge=0)
+    words_weight: float = Field(1.0, ge=0)
+    characters_weight: float = Field(1.0, ge=0)
+    title_words_weight: float = Field(0.5, ge=0)
+    title_characters_weight: float = Field(0.5, ge=0)
 
     @model_validator(mode="after")
     def _has_a_block(self) -> Self:

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
-from rakuten.features.vectoriser import CHUNK, Block, Document, HashedTfidf
+from rakuten.features.vectoriser import CHUNK, Block, Document, HashedTfidf, join_fields
 from rakuten.text import clean_text
 
 TITLES = [
@@ -32,6 +32,10 @@ DOCUMENTS = list(zip(TITLES, DESCRIPTIONS, strict=True))
 
 
 BLOCKS = (Block(0, "word", 1, 2), Block(0, "char_wb", 2, 5), Block(1, "word", 1, 2, 0.7))
+
+
+def text_of(document: Document, block: Block) -> str:
+    return join_fields(document) if block.field is None else document[block.field]
 
 
 def of_two_fields(hash_bits: int = 12, **options: Any) -> HashedTfidf:
@@ -56,7 +60,14 @@ def random_documents(count: int, seed: int = 0) -> list[Document]:
 
 
 @pytest.mark.parametrize(
-    "block", [*BLOCKS, Block(1, "char_wb", 3, 3), Block(0, "word", 2, 3), Block(0, "char_wb", 1, 8)]
+    "block",
+    [
+        *BLOCKS,
+        Block(1, "char_wb", 3, 3),
+        Block(0, "word", 2, 3),
+        Block(0, "char_wb", 1, 8),
+        Block(None, "word", 1, 2),
+    ],
 )
 @pytest.mark.parametrize("min_df", [1, 2])
 def test_a_block_has_the_weights_of_scikit_learn(block: Block, min_df: int) -> None:
@@ -69,7 +80,9 @@ def test_a_block_has_the_weights_of_scikit_learn(block: Block, min_df: int) -> N
         token_pattern=r"(?u)\b\w+\b" if block.analyser == "word" else None,
     )
     documents = [*DOCUMENTS, *random_documents(20)]
-    expected = ordered(reference.fit_transform([document[block.field] for document in documents]))
+    expected = ordered(
+        reference.fit_transform([text_of(document, block) for document in documents])
+    )
     vectoriser = HashedTfidf([replace(block, weight=1.0)], hash_bits=22, min_df=min_df)
     found = ordered(vectoriser.fit_transform(documents))
     assert len(found) == len(expected), "the corpus must hash without collisions"
@@ -212,14 +225,16 @@ def test_it_is_an_estimator_that_clones_with_its_settings() -> None:
     assert clone(vectoriser).get_params() == vectoriser.get_params()
 
 
-@pytest.mark.parametrize("block", [*BLOCKS, Block(1, "char_wb", 1, 8)])
+@pytest.mark.parametrize(
+    "block", [*BLOCKS, Block(1, "char_wb", 1, 8), Block(None, "char_wb", 2, 5)]
+)
 def test_the_ngrams_of_a_document_are_those_that_its_vector_counts(block: Block) -> None:
     vectoriser = HashedTfidf([block], hash_bits=22, clean=False).fit(DOCUMENTS)
     for document in DOCUMENTS:
         counts = Counter(column for column, *_ in vectoriser.ngrams(document))
         row = vectoriser.transform([document])
         assert set(counts) == set(row.indices.tolist())
-        text = f" {document[block.field]} "
+        text = f" {text_of(document, block)} "
         parts: dict[int, set[str]] = {}
         for column, field, start, length in vectoriser.ngrams(document):
             assert field == block.field

@@ -84,7 +84,7 @@ def test_the_model_directory_holds_the_network_and_vouches_for_it(project: Proje
     sha256 = project.params.features.onnx.sha256
     assert manifest["files"][WEIGHTS] == sha256_file(project.paths.model / WEIGHTS) == sha256
     assert manifest["image_encoder"]["name"] == "onnx"
-    assert manifest["branches"] == ["image", "text"]
+    assert manifest["branches"] == ["image", "joint", "text"]
     assert str(project.paths.root) not in json.dumps(manifest)
     made = read_json(project.paths.processed / MANIFEST)["image_encoder"]
     assert manifest["image_encoder"] == made

@@ -27,12 +27,13 @@ CHUNK: Final = 1024
 class Block:
     """One family of n-grams: of which field, of what, from how many to how many, how heavy.
 
+    Field None is all of them, one after another.
     ``word`` are runs of letters and digits, ``char_wb`` characters within words that white
     space ends, with a blank before and after, as in scikit-learn. A block weighs its
     ``weight`` in every document that has any of it, however long the text.
     """
 
-    field: int
+    field: int | None
     analyser: Literal["word", "char_wb"]
     low: int
     high: int
@@ -117,17 +118,18 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "idf_")
         return stack_rows(list(self._map(self._weighted, documents)), len(self.idf_))
 
-    def ngrams(self, document: Document) -> Iterator[tuple[int, int, int, int]]:
+    def ngrams(self, document: Document) -> Iterator[tuple[int, int | None, int, int]]:
         """The n-grams of a document in normal form: (column, field, start, length).
 
-        Those that training did not keep are left out. A start of -1, or an end past the
-        text, is the blank that a word stands between.
+        Those that training did not keep are left out. Field None is that of
+        :func:`join_fields`. A start of -1, or an end past the text, is the blank that a word
+        stands between.
         """
         texts = [document] if isinstance(document, str) else document
         for number, block in enumerate(self.blocks):
-            text = texts[block.field]
+            text = join_fields(texts) if block.field is None else texts[block.field]
             for hashed, start, length in trace_ngrams(
-                text, _kernel_block(block), number, self.hash_bits
+                text, _kernel_block(block, 0), number, self.hash_bits
             ):
                 if (column := int(self._places[hashed])) >= 0:
                     yield column, block.field, start, length
@@ -188,9 +190,20 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._rows(documents, places=self._places, idf=self.idf_)
 
     def _rows(self, documents: Sequence[Document], **weights: Any) -> HashedRows:
-        fields = _columns(documents, max(block.field for block in self.blocks) + 1)
-        blocks = [_kernel_block(block) for block in self.blocks]
-        return HashedRows(fields, blocks, self.hash_bits, clean=self.clean, **weights)
+        named = [block.field for block in self.blocks if block.field is not None]
+        columns = _columns(documents, max(named, default=0) + 1)
+        if len(named) < len(self.blocks):
+            columns.append([join_fields(texts) for texts in zip(*columns, strict=True)])
+        blocks = [
+            _kernel_block(block, len(columns) - 1 if block.field is None else block.field)
+            for block in self.blocks
+        ]
+        return HashedRows(columns, blocks, self.hash_bits, clean=self.clean, **weights)
+
+
+def join_fields(texts: Sequence[str]) -> str:
+    """The texts of a document one after another, without those that are empty."""
+    return " ".join(filter(None, texts))
 
 
 def _columns(documents: Sequence[Document], fields: int) -> list[Sequence[str]]:
@@ -201,9 +214,9 @@ def _columns(documents: Sequence[Document], fields: int) -> list[Sequence[str]]:
     )
     if len(columns) < fields:
         raise ValueError(f"documents have {len(columns)} fields, the blocks need {fields}")
-    return columns[:fields]
+    return columns
 
 
-def _kernel_block(block: Block) -> KernelBlock:
+def _kernel_block(block: Block, column: int) -> KernelBlock:
     characters = int(block.analyser == "char_wb")
-    return KernelBlock(block.field, characters, block.low, block.high, block.weight)
+    return KernelBlock(column, characters, block.low, block.high, block.weight)

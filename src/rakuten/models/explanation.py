@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rakuten.models.text_branch import DESCRIPTION, TITLE, TextBranch
+from rakuten.features.vectoriser import join_fields
+from rakuten.models.text_branch import TextBranch
 
 if TYPE_CHECKING:
     from rakuten.models.predictor import Encoded, Predictor, Product
 
-FIELDS: Final = {TITLE: "designation", DESCRIPTION: "description"}
+FIELDS: Final = ("designation", "description")
 _WORD: Final = re.compile(r"\S+")
 
 
@@ -130,25 +131,30 @@ def text_evidence(
     occurrences: dict[int, int] = defaultdict(int)
     for column, *_ in found:
         occurrences[column] += 1
-    characters = [np.zeros(len(text) + 2) for text in document]
+    # Every character of the listing has one place, whichever block looks at it.
+    listing = join_fields(document)
+    starts = (0, len(listing) - len(document[1]))
+    characters = np.zeros(len(listing))
     parts: dict[tuple[int, str], float] = {}
     for column, field, start, length in found:
         each = share[column] / occurrences[column]
-        text = f" {document[field]} "[start + 1 : start + 1 + length]
-        parts[field, text] = parts.get((field, text), 0.0) + each
-        covered = [p for p in range(start, start + length) if _inside(document[field], p)]
-        for place in covered:
-            characters[field][place] += each / len(covered)
+        first = start + (0 if field is None else starts[field])
+        covered = [
+            place
+            for place in range(max(first, 0), min(first + length, len(listing)))
+            if listing[place] != " "
+        ]
+        characters[covered] += each / len(covered)
+        text = listing if field is None else document[field]
+        key = int(covered[0] >= starts[1]), f" {text} "[start + 1 : start + 1 + length]
+        parts[key] = parts.get(key, 0.0) + each
     words: dict[tuple[int, str], float] = {}
     for field, text in enumerate(document):
         for word in _WORD.finditer(text):
-            weight = float(characters[field][word.start() : word.end()].sum())
+            place = starts[field] + word.start()
+            weight = float(characters[place : place + len(word.group())].sum())
             words[field, word.group()] = words.get((field, word.group()), 0.0) + weight
     return _ranked(words), _ranked(parts), float(branch.linear.intercepts[answer])
-
-
-def _inside(text: str, place: int) -> bool:
-    return 0 <= place < len(text) and text[place] != " "
 
 
 def _ranked(weights: dict[tuple[int, str], float]) -> list[Evidence]:

@@ -15,7 +15,7 @@ from rakuten.kernel.linear import Fitted, QuantisedLinear, fit_linear
 from rakuten.params import TextBranchParams
 
 TITLE: Final = 0
-DESCRIPTION: Final = 1
+"""Position of the title in a document; the description follows it."""
 
 
 @dataclass
@@ -58,10 +58,10 @@ class TextBranch:
 def make_vectoriser(params: TextBranchParams, threads: int = 1) -> HashedTfidf:
     """An unfitted vectoriser of cleaned (title, description) pairs with the branch's settings."""
     blocks = (
+        Block(None, "word", 1, 2, params.words_weight),
+        Block(None, "char_wb", 2, 5, params.characters_weight),
         Block(TITLE, "word", 1, 2, params.title_words_weight),
         Block(TITLE, "char_wb", 2, 5, params.title_characters_weight),
-        Block(DESCRIPTION, "word", 1, 2, params.description_words_weight),
-        Block(DESCRIPTION, "char_wb", 2, 5, params.description_characters_weight),
     )
     return HashedTfidf(
         tuple(block for block in blocks if block.weight > 0),
