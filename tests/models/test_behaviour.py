@@ -42,7 +42,7 @@ SAME_PROBABILITY: Final = 0.1
 """Mean change of the probability of that type that noise may cause."""
 
 OVERCONFIDENT: Final = 0.12
-UNDERCONFIDENT: Final = 0.2
+UNDERCONFIDENT: Final = 0.25
 """How far mean confidence may be from accuracy. So small a catalogue is learned in three folds
 of which each lacks a third of it, so the calibration sees weaker branches than it is used with:
 modesty is the lesser error. On 3,000 products every case is within 0.04."""
