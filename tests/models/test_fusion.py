@@ -13,14 +13,12 @@ from sklearn.metrics import f1_score
 from rakuten.models.evaluate import calibration_error
 from rakuten.models.fusion import (
     Fusion,
-    cross_fitted_probabilities,
-    fit_fusion,
     train_fusion,
 )
 from rakuten.params import FusionParams
 
 CLASSES = 4
-PULLS = (1.0, 30.0)
+ONE = FusionParams(penalty=(1.0,))
 Scores = dict[str, NDArray[np.float64]]
 Present = dict[str, NDArray[np.bool_]]
 
@@ -39,7 +37,8 @@ def problem(rows: int = 300, seed: int = 0) -> tuple[Scores, Present, NDArray[np
 
 
 def fit(scores: Scores, present: Present, codes: NDArray[np.int64]) -> Fusion:
-    return fit_fusion(scores, present, codes, classes=CLASSES, pulls=PULLS)
+    folds = np.arange(len(codes)) % 3
+    return train_fusion(scores, present, codes, folds, classes=CLASSES, params=ONE)[0]
 
 
 @cache
@@ -61,7 +60,7 @@ def test_the_gradient_matches_finite_differences(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("scipy.optimize.minimize", spy)
     fit(*problem(60))
-    assert len(seen) == 3
+    assert len(seen) == 3 * (3 + 1), "three cases, each in three folds and on all rows"
     rng = np.random.default_rng(3)
     for objective, start in seen:
         theta = start + rng.normal(scale=0.5, size=len(start))
@@ -195,11 +194,11 @@ def test_it_answers_alike_before_and_after_saving() -> None:
 def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
     scores, present, codes = problem(150)
     folds = np.arange(150) % 3
-    fitting: dict[str, Any] = {"classes": CLASSES, "pulls": PULLS}
-    found = cross_fitted_probabilities(scores, present, codes, folds, **fitting)
+    fitting: dict[str, Any] = {"classes": CLASSES, "params": ONE}
+    _, found = train_fusion(scores, present, codes, folds, **fitting)
     changed = codes.copy()
     changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES
-    again = cross_fitted_probabilities(scores, present, changed, folds, **fitting)
+    _, again = train_fusion(scores, present, changed, folds, **fitting)
     assert np.array_equal(found[folds == 0], again[folds == 0])
     assert not np.array_equal(found[folds == 1], again[folds == 1])
     assert np.allclose(found.sum(axis=1), 1)
@@ -228,13 +227,23 @@ def test_the_penalty_with_the_best_cross_fitted_score_is_taken() -> None:
         assert np.array_equal(fusion.get_arrays()[name], array)
 
 
+def test_a_case_is_that_of_a_model_which_never_had_the_other_branch() -> None:
+    scores, present, codes = problem(400, seed=5)
+    folds, params = np.arange(400) % 4, FusionParams()
+    both, _ = train_fusion(scores, present, codes, folds, classes=CLASSES, params=params)
+    alone, _ = train_fusion(
+        {"text": scores["text"]}, present, codes, folds, classes=CLASSES, params=params
+    )
+    for part in ("weights", "bias", "noise"):
+        expected = getattr(alone.cases["text",], part)
+        assert np.array_equal(getattr(both.cases["text",], part), expected)
+
+
 def test_threads_do_not_change_cross_fitting() -> None:
     scores, present, codes = problem(200)
     folds = np.arange(200) % 4
     alone, together = (
-        cross_fitted_probabilities(
-            scores, present, codes, folds, classes=CLASSES, pulls=PULLS, threads=threads
-        )
+        train_fusion(scores, present, codes, folds, classes=CLASSES, params=ONE, threads=threads)[1]
         for threads in (1, 3)
     )
     assert np.array_equal(alone, together)
@@ -305,6 +314,6 @@ def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None
     for name, array in first.get_arrays().items():
         assert np.array_equal(array, second.get_arrays()[name]), name
     folds = np.arange(len(codes)) % 5
-    found = cross_fitted_probabilities(scores, present, codes, folds, classes=CLASSES, pulls=PULLS)
+    _, found = train_fusion(scores, present, codes, folds, classes=CLASSES, params=ONE)
     assert np.isfinite(found).all()
     assert np.allclose(found.sum(axis=1), 1)

@@ -133,11 +133,12 @@ def train_fusion(
     params: FusionParams,
     threads: int = 1,
 ) -> tuple[Fusion, NDArray[np.float64]]:
-    """Fit the fusion with the penalty that serves rows best which it has not seen.
+    """Fit every case on out-of-fold scores, and cross-fit it.
 
-    Few rows cannot tell types apart in how far each branch is to be trusted, many can: of the
-    given penalties the one with the best cross-fitted weighted F1 is taken, of equal ones the
-    strongest.
+    A case learns from all rows that bring at least its branches, so the answer for a product
+    without a photo is right for that case and not an image of zeros. Few rows cannot tell
+    types apart in how far each branch is to be trusted, many can: of the given penalties each
+    case takes the one with the best cross-fitted weighted F1, of equal ones the strongest.
 
     Args:
         scores: trained branch → out-of-fold scores, shape (n, classes).
@@ -149,82 +150,82 @@ def train_fusion(
         threads: folds that are fitted at the same time; the result does not depend on it.
 
     Returns:
-        The fusion, and probabilities of each row by a fusion that has not seen its fold.
+        The fusion, and probabilities of shape (n, classes) of each row by a fusion that has
+        not seen its fold.
     """
-    best, chosen, probabilities = -1.0, params.penalty[0], np.empty((0, classes))
-    for penalty in sorted(params.penalty, reverse=True):
-        pulls = (penalty, penalty * params.cross_ratio)
-        found = cross_fitted_probabilities(
-            scores, present, codes, folds, classes=classes, pulls=pulls, threads=threads
-        )
-        score = float(f1_score(codes, found.argmax(axis=1), average="weighted", zero_division=0))
-        if score > best:
-            best, chosen, probabilities = score, penalty, found
-    pulls = (chosen, chosen * params.cross_ratio)
-    return fit_fusion(scores, present, codes, classes=classes, pulls=pulls), probabilities
-
-
-def fit_fusion(
-    scores: Mapping[str, NDArray[np.float64]],
-    present: Mapping[str, NDArray[np.bool_]],
-    codes: NDArray[np.int64],
-    *,
-    classes: int,
-    pulls: tuple[float, float],
-) -> Fusion:
-    """Fit every case on out-of-fold scores.
-
-    A case learns from all rows that bring at least its branches, so the answer for a
-    product without a photo is right for that case and not an image of zeros.
-
-    Args:
-        scores: trained branch → out-of-fold scores, shape (n, classes).
-        present: branch → bool of shape (n,).
-        codes: class position of each row, shape (n,).
-        classes: number of classes.
-        pulls: strength of the pull of a type's own weight to the branch's common one, and of
-            weights between types to zero.
-    """
-    cases, present = {}, with_joint(present)
+    present = with_joint(present)
+    trained = frozenset(scores)
+    cases, cross_fitted = {}, _cross_fitted_priors(codes, folds, classes)
     for branches in CASES:
         unseen = "joint" in scores and branches == ("text", "image")
-        if all(branch in scores for branch in branches) and not unseen:
-            rows = np.logical_and.reduce([present[branch] for branch in branches])
-            parts = [scores[branch][rows] for branch in branches]
-            cases[branches] = _fit_calibration(parts, codes[rows], classes, pulls)
+        if not trained.issuperset(branches) or unseen:
+            continue
+        rows = np.flatnonzero(np.logical_and.reduce([present[branch] for branch in branches]))
+        parts = [scores[branch][rows] for branch in branches]
+        case = _Case(parts, codes[rows], classes, params.cross_ratio)
+        penalty, found = case.choose_penalty(params.penalty, folds[rows], threads)
+        cases[branches] = case.fit(slice(None), penalty)
+        own = case_rows(branches, present, trained)
+        cross_fitted[own] = found[own[rows]]
+    return Fusion(cases, _priors(codes, classes)), cross_fitted
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Rows that bring certain branches, to learn their calibration from."""
+
+    scores: Sequence[NDArray[np.float64]]
+    codes: NDArray[np.int64]
+    classes: int
+    cross_ratio: float
+
+    def fit(self, rows: slice | NDArray[np.bool_], penalty: float) -> Calibration:
+        parts = [values[rows] for values in self.scores]
+        pulls = (penalty, penalty * self.cross_ratio)
+        return _fit_calibration(parts, self.codes[rows], self.classes, pulls)
+
+    def choose_penalty(
+        self, candidates: Sequence[float], folds: NDArray[np.int64], threads: int
+    ) -> tuple[float, NDArray[np.float64]]:
+        """The best of the candidates, and cross-fitted probabilities with it."""
+        best, chosen, probabilities = -1.0, max(candidates), np.empty((0, self.classes))
+        if not len(self.codes):
+            return chosen, probabilities
+        for penalty in sorted(candidates, reverse=True):
+            found = self._cross_fit(penalty, folds, threads)
+            predicted = found.argmax(axis=1)
+            score = f1_score(self.codes, predicted, average="weighted", zero_division=0)
+            if score > best:
+                best, chosen, probabilities = float(score), penalty, found
+        return chosen, probabilities
+
+    def _cross_fit(
+        self, penalty: float, folds: NDArray[np.int64], threads: int
+    ) -> NDArray[np.float64]:
+        result = np.empty((len(self.codes), self.classes))
+
+        def fit_fold(fold: int) -> None:
+            mine = folds == fold
+            calibration = self.fit(~mine, penalty)
+            result[mine] = calibration.probabilities([values[mine] for values in self.scores])
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fit_fold, np.unique(folds).tolist()))
+        return result
+
+
+def _priors(codes: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
     counts = np.bincount(codes, minlength=classes) + 1.0
-    return Fusion(cases, counts / counts.sum())
+    return np.asarray(counts / counts.sum())
 
 
-def cross_fitted_probabilities(
-    scores: Mapping[str, NDArray[np.float64]],
-    present: Mapping[str, NDArray[np.bool_]],
-    codes: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    *,
-    classes: int,
-    pulls: tuple[float, float],
-    threads: int = 1,
+def _cross_fitted_priors(
+    codes: NDArray[np.int64], folds: NDArray[np.int64], classes: int
 ) -> NDArray[np.float64]:
-    """Probabilities of each row by a fusion that has not seen its fold, shape (n, classes)."""
+    """What rows that bring nothing get, shape (n, classes)."""
     result = np.empty((len(codes), classes))
-
-    def fit_fold(fold: int) -> None:
-        inside = folds != fold
-        fusion = fit_fusion(
-            {name: values[inside] for name, values in scores.items()},
-            {name: values[inside] for name, values in present.items()},
-            codes[inside],
-            classes=classes,
-            pulls=pulls,
-        )
-        result[~inside] = fusion.probabilities(
-            {name: values[~inside] for name, values in scores.items()},
-            {name: values[~inside] for name, values in present.items()},
-        )
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fit_fold, np.unique(folds).tolist()))
+    for fold in np.unique(folds):
+        result[folds == fold] = _priors(codes[folds != fold], classes)
     return result
 
 
