@@ -58,6 +58,7 @@ def summary(context: typer.Context) -> None:
         render.pairs(
             "what to try next",
             {
+                "the scores in a browser": "rakuten evaluate, then reports/evaluation.html",
                 "your own catalogue": "rakuten data import FOLDER && make pipeline",
                 "the runs in a browser": "make ui",
                 "something is wrong": "rakuten doctor",
