@@ -192,12 +192,14 @@ def test_it_answers_alike_before_and_after_saving() -> None:
 
 
 def test_cross_fitted_probabilities_have_not_seen_their_own_label() -> None:
-    scores, present, codes = problem(150)
-    folds = np.arange(150) % 3
+    scores, present, codes = problem(900)
+    folds = np.arange(900) % 3
     fitting: dict[str, Any] = {"classes": CLASSES, "params": ONE}
     _, found = train_fusion(scores, present, codes, folds, **fitting)
     changed = codes.copy()
-    changed[folds == 0] = (changed[folds == 0] + 1) % CLASSES
+    # Few enough that the same branches and penalties are chosen.
+    mine = np.flatnonzero(folds == 0)[:10]
+    changed[mine] = (changed[mine] + 1) % CLASSES
     _, again = train_fusion(scores, present, changed, folds, **fitting)
     assert np.array_equal(found[folds == 0], again[folds == 0])
     assert not np.array_equal(found[folds == 1], again[folds == 1])
@@ -237,6 +239,40 @@ def test_a_case_is_that_of_a_model_which_never_had_the_other_branch() -> None:
     for part in ("weights", "bias", "noise"):
         expected = getattr(alone.cases["text",], part)
         assert np.array_equal(getattr(both.cases["text",], part), expected)
+
+
+def test_a_branch_that_says_nothing_is_left_out() -> None:
+    scores, present, codes = problem(500, seed=8)
+    everywhere = {name: np.ones(500, dtype=bool) for name in present}
+    noise = np.random.default_rng(1).normal(size=scores["image"].shape)
+    folds, params = np.arange(500) % 4, FusionParams()
+    fusion, found = train_fusion(
+        {"text": scores["text"], "image": noise},
+        everywhere,
+        codes,
+        folds,
+        classes=CLASSES,
+        params=params,
+    )
+    alone, expected = train_fusion(
+        {"text": scores["text"]},
+        {"text": everywhere["text"]},
+        codes,
+        folds,
+        classes=CLASSES,
+        params=params,
+    )
+    assert np.array_equal(found, expected)
+    both = fusion.probabilities({"text": scores["text"], "image": noise}, everywhere)
+    text = alone.probabilities({"text": scores["text"]}, {"text": everywhere["text"]})
+    assert np.allclose(both, text, atol=1e-12)
+
+
+def test_a_branch_that_helps_is_kept() -> None:
+    scores, present, codes = problem(500, seed=8)
+    folds, params = np.arange(500) % 4, FusionParams()
+    fusion, _ = train_fusion(scores, present, codes, folds, classes=CLASSES, params=params)
+    assert np.abs(fusion.cases["text", "image"].weights[1]).max() > 0.1
 
 
 def test_threads_do_not_change_cross_fitting() -> None:

@@ -10,6 +10,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
+from rakuten.models.bootstrap import bootstrap, weighted_f1
 from rakuten.params import FusionParams
 
 Branches = tuple[str, ...]
@@ -27,6 +28,9 @@ and photo without it does not occur.
 """
 
 _FIRST_NOISE: Final = 0.01
+_RESAMPLES: Final = 200
+"""Draws for a standard error: enough to know it to a twentieth."""
+
 _NOISE_LIMITS: Final = (-12.0, -1.0)
 """Bounds of the log-odds of noise: from about none to a quarter of the labels."""
 
@@ -139,6 +143,8 @@ def train_fusion(
     without a photo is right for that case and not an image of zeros. Few rows cannot tell
     types apart in how far each branch is to be trusted, many can: of the given penalties each
     case takes the one with the best cross-fitted weighted F1, of equal ones the strongest.
+    Where several branches together do not clearly beat one of them (see :func:`_beats`), that
+    one speaks alone: noise in the choice must not cost what one branch already gives.
 
     Args:
         scores: trained branch → out-of-fold scores, shape (n, classes).
@@ -155,7 +161,9 @@ def train_fusion(
     """
     present = with_joint(present)
     trained = frozenset(scores)
-    cases, cross_fitted = {}, _cross_fitted_priors(codes, folds, classes)
+    cases: dict[Branches, Calibration] = {}
+    answers: dict[str, NDArray[np.float64]] = {}
+    cross_fitted = _cross_fitted_priors(codes, folds, classes)
     for branches in CASES:
         unseen = "joint" in scores and branches == ("text", "image")
         if not trained.issuperset(branches) or unseen:
@@ -165,9 +173,45 @@ def train_fusion(
         case = _Case(parts, codes[rows], classes, params.cross_ratio)
         penalty, found = case.choose_penalty(params.penalty, folds[rows], threads)
         cases[branches] = case.fit(slice(None), penalty)
+        spread = np.empty((len(codes), classes))
+        spread[rows] = found
+        for branch in branches if len(branches) > 1 else ():
+            single = cases.get((branch,))
+            if single and not _beats(spread[rows], answers[branch][rows], codes[rows]):
+                cases[branches] = _alone(single, branches.index(branch), len(branches))
+                spread = answers[branch]
+        if len(branches) == 1:
+            answers[branches[0]] = spread
         own = case_rows(branches, present, trained)
-        cross_fitted[own] = found[own[rows]]
+        cross_fitted[own] = spread[own]
     return Fusion(cases, _priors(codes, classes)), cross_fitted
+
+
+def _beats(
+    together: NDArray[np.float64], alone: NDArray[np.float64], codes: NDArray[np.int64]
+) -> bool:
+    """Whether the weighted F1 of one set of answers is a standard error above that of another.
+
+    The standard error is that of the paired difference, by bootstrap over the rows.
+    """
+    if not len(codes):
+        return True
+    mine, theirs = together.argmax(axis=1), alone.argmax(axis=1)
+
+    def gain(weights: NDArray[np.float64]) -> float:
+        return weighted_f1(codes, mine, weights) - weighted_f1(codes, theirs, weights)
+
+    drawn = bootstrap(gain, np.arange(len(codes)), resamples=_RESAMPLES)
+    # The bounds are 1.64 standard errors from the middle.
+    error = (drawn.upper - drawn.lower) / (2 * 1.645)
+    return drawn.value > error
+
+
+def _alone(single: Calibration, position: int, branches: int) -> Calibration:
+    """The calibration of one branch as one of several, of which the others say nothing."""
+    weights = np.zeros((branches, *single.weights.shape[1:]))
+    weights[position] = single.weights[0]
+    return Calibration(weights, single.bias, single.noise)
 
 
 @dataclass(frozen=True)
