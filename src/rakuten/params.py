@@ -133,8 +133,8 @@ class JointBranchParams(_Section):
 class FusionParams(_Section):
     """Calibrated fusion of the branches."""
 
-    penalty: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0, 100.0), min_length=1)
-    cross_ratio: float = Field(30.0, gt=0)
+    penalty: float = Field(1.0, gt=0)
+    cross_penalty: float = Field(30.0, gt=0)
 
 
 class DecisionParams(_Section):

@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
 from rakuten.models.bootstrap import bootstrap, weighted_f1
 from rakuten.params import FusionParams
@@ -28,8 +27,7 @@ and photo without it does not occur.
 """
 
 _FIRST_NOISE: Final = 0.01
-_RESAMPLES: Final = 200
-"""Draws for a standard error: enough to know it to a twentieth."""
+_RESAMPLES: Final = 500
 
 _NOISE_LIMITS: Final = (-12.0, -1.0)
 """Bounds of the log-odds of noise: from about none to a quarter of the labels."""
@@ -140,11 +138,9 @@ def train_fusion(
     """Fit every case on out-of-fold scores, and cross-fit it.
 
     A case learns from all rows that bring at least its branches, so the answer for a product
-    without a photo is right for that case and not an image of zeros. Few rows cannot tell
-    types apart in how far each branch is to be trusted, many can: of the given penalties each
-    case takes the one with the best cross-fitted weighted F1, of equal ones the strongest.
-    Where several branches together do not clearly beat one of them (see :func:`_beats`), that
-    one speaks alone: noise in the choice must not cost what one branch already gives.
+    without a photo is right for that case and not an image of zeros. Where several branches
+    together do not surely beat one of them, that one speaks alone: noise in the fit must not
+    cost what one branch already gives.
 
     Args:
         scores: trained branch → out-of-fold scores, shape (n, classes).
@@ -152,7 +148,7 @@ def train_fusion(
         codes: class position of each row, shape (n,).
         folds: fold number of each row, shape (n,).
         classes: number of classes.
-        params: candidates for the penalty.
+        params: how hard weights are pulled.
         threads: folds that are fitted at the same time; the result does not depend on it.
 
     Returns:
@@ -170,11 +166,10 @@ def train_fusion(
             continue
         rows = np.flatnonzero(np.logical_and.reduce([present[branch] for branch in branches]))
         parts = [scores[branch][rows] for branch in branches]
-        case = _Case(parts, codes[rows], classes, params.cross_ratio)
-        penalty, found = case.choose_penalty(params.penalty, folds[rows], threads)
-        cases[branches] = case.fit(slice(None), penalty)
+        case = _Case(parts, codes[rows], classes, params)
+        cases[branches] = case.fit(slice(None))
         spread = np.empty((len(codes), classes))
-        spread[rows] = found
+        spread[rows] = case.cross_fit(folds[rows], threads)
         for branch in branches if len(branches) > 1 else ():
             single = cases.get((branch,))
             if single and not _beats(spread[rows], answers[branch][rows], codes[rows]):
@@ -190,9 +185,9 @@ def train_fusion(
 def _beats(
     together: NDArray[np.float64], alone: NDArray[np.float64], codes: NDArray[np.int64]
 ) -> bool:
-    """Whether the weighted F1 of one set of answers is a standard error above that of another.
+    """Whether one set of answers surely has the better weighted F1.
 
-    The standard error is that of the paired difference, by bootstrap over the rows.
+    Surely: the one-sided 95 % bound of the paired difference, by bootstrap, is above 0.
     """
     if not len(codes):
         return True
@@ -201,10 +196,7 @@ def _beats(
     def gain(weights: NDArray[np.float64]) -> float:
         return weighted_f1(codes, mine, weights) - weighted_f1(codes, theirs, weights)
 
-    drawn = bootstrap(gain, np.arange(len(codes)), resamples=_RESAMPLES)
-    # The bounds are 1.64 standard errors from the middle.
-    error = (drawn.upper - drawn.lower) / (2 * 1.645)
-    return drawn.value > error
+    return bootstrap(gain, np.arange(len(codes)), resamples=_RESAMPLES).lower > 0
 
 
 def _alone(single: Calibration, position: int, branches: int) -> Calibration:
@@ -221,36 +213,19 @@ class _Case:
     scores: Sequence[NDArray[np.float64]]
     codes: NDArray[np.int64]
     classes: int
-    cross_ratio: float
+    params: FusionParams
 
-    def fit(self, rows: slice | NDArray[np.bool_], penalty: float) -> Calibration:
+    def fit(self, rows: slice | NDArray[np.bool_]) -> Calibration:
         parts = [values[rows] for values in self.scores]
-        pulls = (penalty, penalty * self.cross_ratio)
-        return _fit_calibration(parts, self.codes[rows], self.classes, pulls)
+        return _fit_calibration(parts, self.codes[rows], self.classes, self.params)
 
-    def choose_penalty(
-        self, candidates: Sequence[float], folds: NDArray[np.int64], threads: int
-    ) -> tuple[float, NDArray[np.float64]]:
-        """The best of the candidates, and cross-fitted probabilities with it."""
-        best, chosen, probabilities = -1.0, max(candidates), np.empty((0, self.classes))
-        if not len(self.codes):
-            return chosen, probabilities
-        for penalty in sorted(candidates, reverse=True):
-            found = self._cross_fit(penalty, folds, threads)
-            predicted = found.argmax(axis=1)
-            score = f1_score(self.codes, predicted, average="weighted", zero_division=0)
-            if score > best:
-                best, chosen, probabilities = float(score), penalty, found
-        return chosen, probabilities
-
-    def _cross_fit(
-        self, penalty: float, folds: NDArray[np.int64], threads: int
-    ) -> NDArray[np.float64]:
+    def cross_fit(self, folds: NDArray[np.int64], threads: int) -> NDArray[np.float64]:
+        """Probabilities of each row by a calibration that has not seen its fold."""
         result = np.empty((len(self.codes), self.classes))
 
         def fit_fold(fold: int) -> None:
             mine = folds == fold
-            calibration = self.fit(~mine, penalty)
+            calibration = self.fit(~mine)
             result[mine] = calibration.probabilities([values[mine] for values in self.scores])
 
         with ThreadPoolExecutor(threads) as pool:
@@ -277,20 +252,20 @@ def _fit_calibration(
     scores: Sequence[NDArray[np.float64]],
     codes: NDArray[np.int64],
     classes: int,
-    pulls: tuple[float, float],
+    params: FusionParams,
 ) -> Calibration:
     """Penalised maximum likelihood of common weights, deviations from them, biases and noise.
 
     Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
     prior: a narrow one on what a type's score says of another type, a wider one on the rest.
     """
-    (own, cross), branches, rows = pulls, len(scores), len(codes)
+    branches, rows = len(scores), len(codes)
     inputs = np.hstack(scores)
     truth = np.zeros((rows, classes))
     truth[np.arange(rows), codes] = 1.0
     identity = np.eye(classes)
-    by_weight = np.where(identity == 1, own, cross)
-    penalties = np.concatenate([np.tile(by_weight.ravel(), branches), [own] * classes])
+    by_weight = np.where(identity == 1, params.penalty, params.cross_penalty)
+    penalties = np.concatenate([np.tile(by_weight.ravel(), branches), [params.penalty] * classes])
 
     def unpack(theta: NDArray[np.float64]) -> Calibration:
         common = theta[:branches, None, None] * identity
