@@ -1,5 +1,7 @@
 """The kernel's classifiers are liblinear's, whatever the threads, and survive 8 bits."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -47,10 +49,10 @@ def test_a_row_that_costs_twice_counts_as_two() -> None:
     matrix, codes = problem(4)
     rows = np.arange(ROWS)
     costs = np.where(rows < 100, 2.0, 1.0).astype(np.float32)
-    settings = {"classes": 4, "cost": 0.5, "tolerance": 1e-5}
-    weighted = fit_linear(matrix, rows, codes, row_costs=costs, **settings)  # type: ignore[arg-type]
+    fit = partial(fit_linear, matrix, classes=4, cost=0.5, tolerance=1e-5)
+    weighted = fit(rows, codes, row_costs=costs)
     repeated = np.concatenate([rows, rows[:100]])
-    twice = fit_linear(matrix, repeated, codes[repeated], **settings)  # type: ignore[arg-type]
+    twice = fit(repeated, codes[repeated])
     assert np.allclose(weighted.coefficients, twice.coefficients, atol=2e-3)
 
 
