@@ -125,7 +125,10 @@ def test_lock_files_agree_with_the_resolution_of_all_roles() -> None:
         )
 
     everything = pins(REPOSITORY / "requirements/all.txt")
-    for name in ("requirements.txt", "requirements/base.txt", "requirements/dev.txt"):
+    for name in (
+        "requirements.txt",
+        *(f"requirements/{n}.txt" for n in ("base", "dev", "mlflow-server")),
+    ):
         found = pins(REPOSITORY / name)
         assert found
         assert {n: everything.get(n) for n in found} == found

@@ -39,6 +39,11 @@ _FIXED: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
+_DEFAULTS: Final = {
+    # Clients try again by themselves; while S3 is away each would wait for the server's tries too.
+    "AWS_MAX_ATTEMPTS": "2",
+    "AWS_RETRY_MODE": "standard",
+}
 
 log = logging.getLogger("serve")
 
@@ -61,7 +66,7 @@ def main() -> None:
     except SetupError as error:
         sys.exit(f"error: {error}")
     kept = {name: value for name, value in os.environ.items() if name not in _CONSUMED}
-    os.execve(command[0], command, {**kept, **_FIXED})  # noqa: S606 - no shell is wanted
+    os.execve(command[0], command, {**_DEFAULTS, **kept, **_FIXED})  # noqa: S606 - no shell is wanted
 
 
 def drop_empty(environment: MutableMapping[str, str]) -> None:

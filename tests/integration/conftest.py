@@ -75,4 +75,3 @@ def away(process: ServerProcess, signal_number: int | None = None) -> Iterator[N
         yield
     finally:
         process.start()
-

@@ -1,5 +1,6 @@
 """Training runs on PostgreSQL and S3: whole, seen in the bucket, and never lost or doubled."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -171,9 +172,14 @@ def test_clients_with_keys_write_to_s3_themselves(
 
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
-    (run_id,) = resume_runs(project[0], settings)
-    assert_one_complete_run(direct_server, "direct", run_id)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", direct_server.uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "direct")
+    command = [sys.executable, "-m", "rakuten.cli", "--root", str(project[0].root), "runs"]
+    subprocess.run([*command, "resume"], check=True, capture_output=True, timeout=60)
+    assert pending_runs(project[0].pending_runs) == []
     (run,) = runs_of(direct_server, "direct")
+    run_id = run.info.run_id
+    assert_one_complete_run(direct_server, "direct", run_id)
     assert run.info.artifact_uri.startswith(f"s3://{BUCKET}/direct/")
     assert [key for key in store.objects(BUCKET) if key.startswith("direct/") and run_id in key]
     assert_answers_as_the_predictor(direct_server.uri, run_id, project)
@@ -184,7 +190,7 @@ def test_a_server_killed_between_parameters_and_model_loses_nothing(
 ) -> None:
     project, settings = copy_project("killed"), settings_for(server, "killed")
     before = set(store.objects(BUCKET))
-    killer = threading.Thread(target=_kill_at_first_file, args=(server, store, len(before)))
+    killer = threading.Thread(target=_kill_at_first_file, args=(server, store, _files(store)))
     killer.start()
     try:
         logged = log(project, quick_params, settings)
@@ -207,11 +213,15 @@ def test_a_server_killed_between_parameters_and_model_loses_nothing(
     assert resume_runs(project[0], settings) == []
 
 
+def _files(store: ObjectStore) -> int:
+    return sum(len(names) for _, _, names in os.walk(store.folder))
+
+
 def _kill_at_first_file(server: TrackingServer, store: ObjectStore, before: int) -> None:
     """The first file of a run comes after its parameters and before its model."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if sum(path.is_file() for path in store.folder.rglob("*")) > before:
+        if _files(store) > before:
             break
         time.sleep(0.002)
     server.process.stop(signal.SIGKILL)

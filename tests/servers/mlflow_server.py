@@ -39,7 +39,7 @@ def find_server_python() -> Path:
 def server_environment(
     database: Mapping[str, str], artifacts: str, *, port: int, through_server: bool = True
 ) -> dict[str, str]:
-    """Variables as the compose file sets them; whatever the shell has on AWS and MLflow is empty."""
+    """Variables as the compose file sets them; those of the shell on AWS and MLflow are empty."""
     strangers = dict.fromkeys((n for n in os.environ if n.startswith(("AWS_", "MLFLOW_"))), "")
     return {
         **strangers,

@@ -126,6 +126,8 @@ def _as_owner(folder: Path) -> list[str | Path]:
     try:
         owner = pwd.getpwnam("postgres")
     except KeyError:
-        raise RuntimeError("PostgreSQL does not run as root and there is no user postgres.") from None
+        raise RuntimeError(
+            "PostgreSQL does not run as root and there is no user postgres."
+        ) from None
     os.chown(folder, owner.pw_uid, owner.pw_gid)
     return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
