@@ -98,6 +98,29 @@ def test_nothing_is_said_when_all_is_there(programs: Path, env: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_store_beside_the_server_needs_its_keys(programs: Path) -> None:
+    add_docker(programs)
+    lines = [
+        "MLFLOW_POSTGRES_PASSWORD=x",
+        "COMPOSE_PROFILES=s3",
+        "AWS_ACCESS_KEY_ID=key",
+        "AWS_SECRET_ACCESS_KEY=secret",
+        "MLFLOW_ARTIFACTS_DESTINATION=s3://mlflow/artifacts",
+        "MLFLOW_SERVER_S3_ENDPOINT_URL=http://s3:9000",
+    ]
+    assert check(programs, "\n".join(lines)).returncode == 0
+    for line in lines[2:]:
+        done = check(programs, "\n".join(one for one in lines if one != line))
+        assert done.returncode == 1
+        assert line.split("=")[0] in done.stderr
+
+
+def test_the_last_line_counts(programs: Path) -> None:
+    add_docker(programs)
+    env = "MLFLOW_POSTGRES_PASSWORD=x\nMLFLOW_POSTGRES_PASSWORD=\n"
+    assert check(programs, env).returncode == 1
+
+
 def test_a_secret_of_the_shell_counts(programs: Path) -> None:
     add_docker(programs)
     assert check(programs, "", MLFLOW_POSTGRES_PASSWORD="x").returncode == 0

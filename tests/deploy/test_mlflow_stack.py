@@ -114,7 +114,7 @@ def test_the_database_has_no_way_out(stack: dict[str, Any]) -> None:
 def test_images_are_pinned_by_version_and_digest(services: dict[str, Any]) -> None:
     pulled = [service["image"] for service in services.values() if "build" not in service]
     bases = [stage[0].split()[1] for stage in _stages().values()]
-    assert len(pulled) == 1
+    assert len(pulled) == 2
     assert len(bases) == 3
     assert [image for image in [*pulled, *bases] if not PINNED.fullmatch(image)] == []
     assert re.match(r"postgres:(1[5-9]|[2-9]\d)\.", services["postgres"]["image"])
@@ -124,7 +124,6 @@ def test_images_are_pinned_by_version_and_digest(services: dict[str, Any]) -> No
 def test_builds_name_a_stage_that_exists(services: dict[str, Any]) -> None:
     built = {name: s["build"] for name, s in services.items() if "build" in s}
     assert {name: build["target"] for name, build in built.items()} == {
-        "artifacts-owner": "mlflow",
         "mlflow": "mlflow",
         "s3": "s3",
     }
@@ -142,6 +141,9 @@ def test_nothing_that_serves_runs_as_root(services: dict[str, Any]) -> None:
     assert once["restart"] == "no"
     assert once["network_mode"] == "none"
     assert once["cap_drop"] == ["ALL"]
+    (user,) = [re.search(r"--uid (\d+)", line) for line in stages["mlflow"] if "useradd" in line]
+    assert user
+    assert f"{user.group(1)}:{user.group(1)}" in once["command"]
 
 
 def test_services_are_confined(services: dict[str, Any]) -> None:
@@ -180,7 +182,8 @@ def test_data_lies_in_named_volumes_and_artifacts_beside_the_project(stack: dict
     assert named == set(stack["volumes"])
     assert "postgres-data:/var/lib/postgresql/data" in mounts
     assert {mount for mount in mounts if mount.startswith(".")} == {
-        "./mlruns:/home/mlflow/artifacts"
+        "./mlruns:/home/mlflow/artifacts",
+        "./mlruns:/artifacts",
     }
 
 

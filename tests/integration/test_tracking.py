@@ -164,30 +164,47 @@ def test_clients_with_keys_write_to_s3_themselves(
     quick_params: Params,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    project, settings = copy_project("direct"), settings_for(direct_server, "direct")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    refused = log(project, quick_params, settings)
-    assert refused.run_id is None
-    assert "credentials" in refused.reason.lower()
-
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", direct_server.uri)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "direct")
-    command = [sys.executable, "-m", "rakuten.cli", "--root", str(project[0].root), "runs"]
-    subprocess.run([*command, "resume"], check=True, capture_output=True, timeout=60)
-    assert pending_runs(project[0].pending_runs) == []
+    project, settings = copy_project("direct"), settings_for(direct_server, "direct")
+    logged = log(project, quick_params, settings)
+    assert logged.run_id is not None, logged.reason
+    assert_one_complete_run(direct_server, "direct", logged.run_id)
     (run,) = runs_of(direct_server, "direct")
-    run_id = run.info.run_id
-    assert_one_complete_run(direct_server, "direct", run_id)
     assert run.info.artifact_uri.startswith(f"s3://{BUCKET}/direct/")
-    assert [key for key in store.objects(BUCKET) if key.startswith("direct/") and run_id in key]
-    assert_answers_as_the_predictor(direct_server.uri, run_id, project)
+    keys = [key for key in store.objects(BUCKET) if key.startswith("direct/")]
+    assert [key for key in keys if logged.run_id in key]
+    assert [key for key in keys if "/models/" in key]
+    assert_answers_as_the_predictor(direct_server.uri, logged.run_id, project)
+
+
+def test_a_client_without_keys_keeps_its_run(
+    direct_server: TrackingServer, copy_project: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", direct_server.uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "no keys")
+    paths = copy_project("no-keys")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOG, str(paths.root)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == ["None"]
+    assert "Unable to locate credentials" in done.stderr
+    assert len(pending_runs(paths.pending_runs)) == 1
 
 
 def test_a_server_killed_between_parameters_and_model_loses_nothing(
-    server: TrackingServer, store: ObjectStore, copy_project: Copy, quick_params: Params
+    server: TrackingServer,
+    store: ObjectStore,
+    copy_project: Copy,
+    quick_params: Params,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     project, settings = copy_project("killed"), settings_for(server, "killed")
     before = set(store.objects(BUCKET))
     killer = threading.Thread(target=_kill_at_first_file, args=(server, store, _files(store)))
