@@ -100,7 +100,7 @@ def postgres() -> Iterator[Postgres]:
         secret.write_text(password)
         initdb: list[str | Path] = [programs / "initdb", "-D", folder / "data", "-U", OWNER]
         initdb += ["-A", "scram-sha-256", "--pwfile", secret, "--no-sync"]
-        initdb += ["-E", "UTF8", "--locale=C.UTF-8"]
+        initdb += ["-E", "UTF8", "--locale=C"]
         subprocess.run([*as_owner, *initdb], check=True, capture_output=True, cwd=folder)
         secret.unlink()
         command: list[str | Path] = [*as_owner, programs / "postgres", "-D", folder / "data"]
