@@ -38,7 +38,7 @@ def bootstrap(
         resamples: how many times to draw.
         seed: seed of the draws.
     """
-    values = [statistic(weights) for weights in _draws(products, resamples, seed)]
+    values = [statistic(weights) for weights in draws(products, resamples, seed)]
     lower, upper = np.quantile(values, (0.05, 0.95))
     return Estimate(statistic(np.ones(len(products))), float(lower), float(upper))
 
@@ -64,7 +64,8 @@ def weighted_calibration_error(
     return float(np.abs(np.bincount(place, gap, bins)).sum() / mass[-1])
 
 
-def _draws(products: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+def draws(products: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+    """Weights of the rows, shape (n,), for each time that products are drawn with replacement."""
     _, place = np.unique(products, return_inverse=True)
     count = int(place.max()) + 1
     rng = np.random.default_rng(seed)
