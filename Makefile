@@ -38,7 +38,7 @@ demo: setup ## From nothing to a promoted model and its predictions (makes a sam
 	@rakuten summary
 
 test: setup ## Run the tests (the real catalogues: make test-catalogs)
-	pytest -n auto -m "not catalogs"
+	pytest -n auto --dist loadgroup -m "not catalogs"
 
 ##@ The pipeline
 .PHONY: pipeline promote sample doctor ui

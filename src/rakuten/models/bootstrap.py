@@ -54,10 +54,19 @@ def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], weights:
 
 
 def weighted_calibration_error(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], weights: Weights, *, bins: int = 15
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    weights: Weights,
+    *,
+    bins: int = 15,
+    order: NDArray[np.int64] | None = None,
 ) -> float:
-    """Expected calibration error over bins of equal mass, rows counted by weight."""
-    order = np.argsort(confidence, kind="stable")
+    """Expected calibration error over bins of equal mass, rows counted by weight.
+
+    ``order`` sorts the confidence; whoever asks for many weights need not sort each time.
+    """
+    if order is None:
+        order = np.argsort(confidence, kind="stable")
     mass = np.cumsum(weights[order])
     place = np.minimum((mass - weights[order] / 2) * bins / mass[-1], bins - 1).astype(np.int64)
     gap = (confidence - correct)[order] * weights[order]

@@ -96,20 +96,27 @@ def compare(
     )
 
 
-@dataclass(frozen=True)
 class _Scores:
-    truth: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    answered: Answered
-    classes: int
+    """Scores of one model's answers under any weights; class numbers are positions."""
+
+    def __init__(
+        self,
+        truth: NDArray[np.int64],
+        predicted: NDArray[np.int64],
+        answered: Answered,
+        classes: int,
+    ) -> None:
+        self._truth, self._predicted, self._classes = truth, predicted, classes
+        self._hit = truth == predicted
+        self._confidence, self._automatic = answered.confidence, answered.automatic
+        self._order = np.argsort(answered.confidence, kind="stable")
 
     def of(self, weights: Weights) -> NDArray[np.float64]:
-        """Weighted F1, calibration error, coverage and F1 of each class, rows by weight."""
-        hit = self.truth == self.predicted
-        support = np.bincount(self.truth, weights, self.classes)
-        answers = np.bincount(self.predicted, weights, self.classes)
-        hits = np.bincount(self.truth, weights * hit, self.classes)
+        """Weighted F1, calibration error, coverage, then F1 of each class."""
+        support = np.bincount(self._truth, weights, self._classes)
+        answers = np.bincount(self._predicted, weights, self._classes)
+        hits = np.bincount(self._truth, weights * self._hit, self._classes)
         f1 = 2 * hits / np.maximum(support + answers, _TINY)
-        error = weighted_calibration_error(self.answered.confidence, hit, weights)
-        coverage = float(weights @ self.answered.automatic) / weights.sum()
+        error = weighted_calibration_error(self._confidence, self._hit, weights, order=self._order)
+        coverage = float(weights @ self._automatic) / weights.sum()
         return np.array([support @ f1 / support.sum(), error, coverage, *f1])

@@ -37,7 +37,7 @@ def read_held_out(paths: ProjectPaths, split: str, *, source: Path | None = None
     if not path.is_file():
         raise DataNotFoundError(f"{path} does not exist.", hint="rakuten train, or dvc repro")
     table = read_csv(path)
-    if held_out_fingerprint(table, path) != split:
+    if _fingerprint(table, path) != split:
         raise ContractError(
             f"{path} does not hold the held-out rows of split {split[:8]}: a model of that split "
             "may have learned from some of them.",
@@ -65,12 +65,16 @@ def answer_held_out(
         )
 
 
-def held_out_fingerprint(table: "pd.DataFrame", path: Path) -> str:
-    """Fingerprint of a table of held-out rows; ``path`` is for the error.
+def held_out_fingerprint(path: Path) -> str:
+    """Fingerprint of a file of held-out rows.
 
     Raises:
         ContractError: a column is absent.
     """
+    return _fingerprint(read_csv(path), path)
+
+
+def _fingerprint(table: "pd.DataFrame", path: Path) -> str:
     wanted = (catalog.INDEX, catalog.LABEL, *catalog.PRODUCT_COLUMNS, "image_sha256")
     absent = [name for name in wanted if name not in table.columns]
     if absent:

@@ -1,7 +1,7 @@
 """The verdict: may this model take the place of the one that is live?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -66,14 +66,22 @@ class Verdict:
         """The conditions that do not hold."""
         return [check for check in self.checks if not check.passed]
 
+    def failed_names(self) -> str:
+        """Names of the conditions that do not hold, for a line of text."""
+        return ", ".join(check.name for check in self.failures())
+
+    def with_failure(self, check: Check) -> "Verdict":
+        """The same with one more condition that does not hold, first in the list."""
+        return replace(self, passed=False, checks=(check, *self.checks))
+
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON values."""
         return asdict(self)
 
 
-def refusal(name: str, detail: str) -> Verdict:
-    """A verdict on a model that could not be scored."""
-    return Verdict(passed=False, rows=0, checks=(Check(name, False, detail),), challenger={})
+def refusal(check: Check) -> Verdict:
+    """A verdict on what could not be scored, or must not be compared."""
+    return Verdict(passed=False, rows=0, checks=(check,), challenger={})
 
 
 def judge(

@@ -1,9 +1,7 @@
 """The gate: score challenger and champion on the same held-out rows, judge, move the alias."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -12,12 +10,12 @@ import numpy as np
 
 from rakuten import catalog
 from rakuten.errors import ConfigurationError, ModelError, PromotionError
-from rakuten.io import write_json
 from rakuten.logs import Progress
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages.promotion.evidence import gather_evidence
 from rakuten.stages.promotion.rebase import retrain_champion
+from rakuten.stages.promotion.report import GATE_TAG, verdict_tag, write_report
 from rakuten.stages.promotion.rows import version_rows
 from rakuten.tracking.connection import Connection
 from rakuten.tracking.gate import Check, Evidence, Verdict, judge, refusal
@@ -25,7 +23,7 @@ from rakuten.tracking.mlflow_store import MlflowStore
 from rakuten.tracking.moves import ROLLED_BACK_TAG, promote_version
 from rakuten.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 
-GATE_TAG = "gate"
+_REBASE = "Compare with its parameters trained anew: rakuten promote --rebase."
 
 Mode = Literal["normal", "dry_run", "force"]
 
@@ -62,6 +60,7 @@ class _Task:
     settings: Settings
     request: Request
     registry: Registry
+    store: MlflowStore
     threads: int
     cache: Path | None
     note: Callable[[str], None]
@@ -95,18 +94,21 @@ def run_promote(
             "A forced promotion needs a reason.", hint='--force --reason "why the gate is wrong"'
         )
     registry = Registry(Connection(settings, paths.root), settings.mlflow_model_name)
-    task = _Task(paths, params, settings, request, registry, threads, cache, note, progress)
+    store = MlflowStore(settings, paths.root)
+    task = _Task(paths, params, settings, request, registry, store, threads, cache, note, progress)
     challenger = _challenger(registry, request.version)
     champion = registry.by_alias(CHAMPION)
     if champion is not None and champion.number == challenger.number:
         return Promotion("unchanged", challenger, champion)
     verdict = _judge(task, challenger, champion)
-    report = _report(task, verdict, challenger, champion)
+    report = write_report(paths.reports / "gate", verdict, challenger, champion, _about(task))
     outcome = Promotion("refused", challenger, champion, verdict, report)
     forced = request.mode == "force" and _is_whole(verdict)
     if request.mode == "dry_run":
         return replace(outcome, state="would_promote") if verdict.passed else outcome
-    _record(task, verdict, challenger, champion, report)
+    task.store.attach(challenger.run_id, {}, {f"gate/{report.name}": report})
+    tag = verdict_tag(verdict, champion, by=settings.actor())
+    registry.tag([challenger], GATE_TAG, tag)
     if not (verdict.passed or forced):
         return outcome
     promote_version(
@@ -115,7 +117,7 @@ def run_promote(
         champion,
         by=settings.actor(),
         why=request.reason or "passed the gate",
-        verdict="passed" if verdict.passed else f"forced against: {_names(verdict)}",
+        verdict="passed" if verdict.passed else f"forced against: {verdict.failed_names()}",
     )
     return replace(outcome, state="promoted")
 
@@ -137,24 +139,27 @@ def _challenger(registry: Registry, number: int | None) -> Version:
 def _judge(task: _Task, challenger: Version, champion: Version | None) -> Verdict:
     """The verdict; a champion that cannot be compared with is a failed condition of it."""
     obstacle = _obstacle(task, challenger, champion)
-    if obstacle is not None and task.request.mode != "force":
-        return refusal(obstacle.name, obstacle.detail)
-    with TemporaryDirectory(prefix="gate-") as scratch:
-        store = MlflowStore(task.settings, task.paths.root)
-        table = version_rows(task.paths, challenger, store, Path(scratch))
+    forced = task.request.mode == "force"
+    if obstacle is not None and not forced:
+        return refusal(obstacle)
+    with TemporaryDirectory(prefix="gate-") as folder:
+        scratch = Path(folder)
+        table = version_rows(task.paths, challenger, task.store, scratch)
         task.note(f"fetching and scoring {challenger}")
         try:
             evidence = _evidence(task, _fetch(task, challenger, scratch), table)
         except ModelError as error:
-            return refusal("artifact", error.message)
+            return refusal(Check("artifact", False, error.message))
         other = None
         if champion is not None and obstacle is None:
             try:
-                other = _champion_evidence(task, champion, challenger, Path(scratch), table)
+                directory = _opponent(task, champion, challenger, scratch)
+                other = _evidence(task, directory, table)
             except ModelError as error:
-                obstacle = Check("champion", False, f"{champion} cannot be scored: {error.message}")
-                if task.request.mode != "force":
-                    return refusal(obstacle.name, obstacle.detail + _REBASE)
+                detail = f"{champion} cannot be scored: {error.message} {_REBASE}"
+                obstacle = Check("champion", False, detail)
+                if not forced:
+                    return refusal(obstacle)
     task.note("resampling the scores")
     verdict = judge(
         table[catalog.LABEL].astype(np.int64).to_numpy(),
@@ -163,12 +168,7 @@ def _judge(task: _Task, challenger: Version, champion: Version | None) -> Verdic
         task.params.gate,
         target_precision=task.params.train.decision.target_precision,
     )
-    if obstacle is None:
-        return verdict
-    return replace(verdict, passed=False, checks=(obstacle, *verdict.checks))
-
-
-_REBASE = " Compare with its parameters trained anew: rakuten promote --rebase."
+    return verdict.with_failure(obstacle) if obstacle is not None else verdict
 
 
 def _obstacle(task: _Task, challenger: Version, champion: Version | None) -> Check | None:
@@ -184,34 +184,30 @@ def _obstacle(task: _Task, challenger: Version, champion: Version | None) -> Che
             False,
             f"{challenger} held out other rows ({challenger.split_fingerprint[:8]}) than the "
             f"champion, {champion} ({champion.split_fingerprint[:8]}): their scores cannot be "
-            "compared." + _REBASE,
+            f"compared. {_REBASE}",
         )
     return None
 
 
-def _champion_evidence(
-    task: _Task, champion: Version, challenger: Version, scratch: Path, table: Any
-) -> Evidence:
-    if task.request.rebase:
-        store = MlflowStore(task.settings, task.paths.root)
-        directory = retrain_champion(
-            task.paths,
-            champion=store.fetch(champion.run_id, "params.yaml", scratch / "champion"),
-            challenger=store.fetch(challenger.run_id, "params.yaml", scratch / "challenger"),
-            split=challenger.split_fingerprint,
-            folder=scratch / "rebase",
-            threads=task.threads,
-            cache=task.cache,
-            note=task.note,
-        )
-    else:
+def _opponent(task: _Task, champion: Version, challenger: Version, scratch: Path) -> Path:
+    """The model directory to compare with: the champion's, or one trained as it was."""
+    if not task.request.rebase:
         task.note(f"fetching and scoring the champion, {champion}")
-        directory = _fetch(task, champion, str(scratch))
-    return _evidence(task, directory, table)
+        return _fetch(task, champion, scratch)
+    return retrain_champion(
+        task.paths,
+        champion=task.store.fetch(champion.run_id, "params.yaml", scratch / "champion"),
+        challenger=task.store.fetch(challenger.run_id, "params.yaml", scratch / "challenger"),
+        split=challenger.split_fingerprint,
+        folder=scratch / "rebase",
+        threads=task.threads,
+        cache=task.cache,
+        note=task.note,
+    )
 
 
-def _fetch(task: _Task, version: Version, scratch: str) -> Path:
-    return task.registry.download(version, Path(scratch) / f"version-{version.number}")
+def _fetch(task: _Task, version: Version, scratch: Path) -> Path:
+    return task.registry.download(version, scratch / f"version-{version.number}")
 
 
 def _evidence(task: _Task, directory: Path, table: Any) -> Evidence:
@@ -225,53 +221,15 @@ def _evidence(task: _Task, directory: Path, table: Any) -> Evidence:
     )
 
 
-def _report(task: _Task, verdict: Verdict, challenger: Version, champion: Version | None) -> Path:
-    """Write the verdict with all that it rests on."""
-    now = datetime.now(UTC)
-    path = task.paths.reports / "gate" / f"version-{challenger.number}-{now:%Y%m%dT%H%M%SZ}.json"
-    about = {
-        "at": now.isoformat(timespec="seconds"),
+def _about(task: _Task) -> dict[str, Any]:
+    """What a report says besides the verdict."""
+    return {
         "by": task.settings.actor(),
         "mode": task.request.mode,
         "rebase": task.request.rebase,
         "reason": task.request.reason,
-        "split_fingerprint": challenger.split_fingerprint,
-        "versions": {
-            "challenger": _identity(challenger),
-            "champion": _identity(champion) if champion else None,
-        },
         "params": task.params.gate.model_dump(mode="json"),
     }
-    write_json(path, {**verdict.to_dict(), **about})
-    return path
-
-
-def _identity(version: Version) -> dict[str, Any]:
-    return {
-        "version": version.number,
-        "run_id": version.run_id,
-        "model_sha256": version.model_sha256,
-        "split_fingerprint": version.split_fingerprint,
-    }
-
-
-def _record(
-    task: _Task, verdict: Verdict, challenger: Version, champion: Version | None, report: Path
-) -> None:
-    """Keep the verdict with the challenger, before anything moves: file at its run, tag here."""
-    store = MlflowStore(task.settings, task.paths.root)
-    store.attach(challenger.run_id, {}, {f"gate/{report.name}": report})
-    summary = {
-        "outcome": "passed" if verdict.passed else f"failed: {_names(verdict)}",
-        "beside": champion.number if champion else None,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "by": task.settings.actor(),
-    }
-    task.registry.tag([challenger], GATE_TAG, json.dumps(summary))
-
-
-def _names(verdict: Verdict) -> str:
-    return ", ".join(check.name for check in verdict.failures())
 
 
 def _is_whole(verdict: Verdict) -> bool:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rakuten.errors import ContractError, DataNotFoundError, MissingExtraError
+from rakuten.errors import ContractError, MissingExtraError
 from rakuten.io import read_json
 from rakuten.logs import get_logger
 from rakuten.settings import ProjectPaths
-from rakuten.stages.held_out import read_held_out
+from rakuten.stages.held_out import held_out_fingerprint, read_held_out
 from rakuten.stages.train import HELD_OUT
 from rakuten.tracking.mlflow_store import MlflowStore
 from rakuten.tracking.registry import Version
@@ -31,27 +31,25 @@ def version_rows(
         ContractError: they are nowhere, or their photos are not those of the catalogue.
         TrackingError: the tracking server did not answer.
     """
-    try:
-        return read_held_out(paths, version.split_fingerprint)
-    except (ContractError, DataNotFoundError) as error:
-        kept = _kept_rows(paths, version, store, scratch)
-        if kept is None:
-            raise ContractError(
-                f"The held-out rows of {version} are neither here nor in DVC's cache. "
-                f"{error.message}",
-                hint="check out the data of its run (dvc checkout, dvc pull), or train and "
-                "register again",
-            ) from error
-        return read_held_out(paths, version.split_fingerprint, source=kept)
+    local = paths.processed / HELD_OUT
+    if not local.is_file() or held_out_fingerprint(local) != version.split_fingerprint:
+        local = _kept_rows(paths, version, store, scratch)
+    return read_held_out(paths, version.split_fingerprint, source=local)
 
 
-def _kept_rows(
-    paths: ProjectPaths, version: Version, store: MlflowStore, scratch: Path
-) -> Path | None:
+def _kept_rows(paths: ProjectPaths, version: Version, store: MlflowStore, scratch: Path) -> Path:
     outputs = store.fetch_if_any(version.run_id, OUTPUTS, scratch / "rows")
     name = (paths.processed / HELD_OUT).relative_to(paths.root).as_posix()
     digest = read_json(outputs).get("train", {}).get(name) if outputs else None
-    return _from_dvc(paths.root, digest) if digest else None
+    kept = _from_dvc(paths.root, digest) if digest else None
+    if kept is None:
+        raise ContractError(
+            f"The held-out rows of {version} (split {version.split_fingerprint[:8]}) are neither "
+            f"in {paths.processed} nor known to DVC.",
+            hint="check out the data of its run (dvc checkout, dvc pull), or train and register "
+            "again",
+        )
+    return kept
 
 
 def _from_dvc(root: Path, digest: str) -> Path | None:
