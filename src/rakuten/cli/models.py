@@ -74,7 +74,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _row(version: "Version") -> tuple[Any, ...]:
-    gate = json.loads(version.tags.get("gate", "{}"))
     return (
         version.number,
         ", ".join(version.aliases),
@@ -82,7 +81,7 @@ def _row(version: "Version") -> tuple[Any, ...]:
         version.split_fingerprint[:8],
         version.tags.get("git_commit", "")[:8],
         _age(version),
-        "rolled back" if "rolled_back" in version.tags else gate.get("outcome"),
+        "rolled back" if "rolled_back" in version.tags else _outcome(version),
     )
 
 
@@ -94,6 +93,14 @@ def _age(version: "Version") -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit} ago"
     return "just now"
+
+
+def _outcome(version: "Version") -> str | None:
+    tag = version.tags.get("gate")
+    try:
+        return str(json.loads(tag)["outcome"]) if tag else None
+    except (LookupError, TypeError, ValueError):  # somebody wrote it by hand
+        return tag
 
 
 def _move(move: "Move") -> tuple[Any, ...]:

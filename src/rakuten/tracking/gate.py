@@ -229,6 +229,7 @@ def _classes(found: Comparison, params: GateParams) -> Check:
     return Check(
         "classes",
         True,
-        f"none of {len(watched)} classes surely lost more than {params.class_drop:g} of F1; "
-        f"the largest change for the worse is {max(drop[worst], 0):.2f} ({found.classes[worst]})",
+        f"of {len(watched)} with {params.class_support} rows or more none surely lost over "
+        f"{params.class_drop:g} of F1; "
+        f"the largest change for the worse is {abs(max(drop[worst], 0)):.2f} ({found.classes[worst]})",
     )

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from rakuten.errors import PromotionError, TrackingError
+from rakuten.logs import get_logger
 from rakuten.tracking.lock import move_lock
 from rakuten.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
+
+log = get_logger(__name__)
 
 MOVE_TAG: Final = "move."
 """Start of the tags that record moves; the time follows."""
@@ -99,12 +102,16 @@ def roll_back(registry: Registry, target: Version, *, by: str, why: str, verdict
 
 
 def history(versions: list[Version]) -> list[Move]:
-    """Every recorded move, newest first."""
+    """Every recorded move, newest first; a tag that somebody spoilt is left out."""
     found: dict[str, Move] = {}
     for version in versions:
         for key, value in version.tags.items():
-            if key.startswith(MOVE_TAG):
+            if not key.startswith(MOVE_TAG):
+                continue
+            try:
                 found[key] = Move(**json.loads(value))
+            except (TypeError, ValueError):
+                log.warning("%s: the tag %s is no record of a move", version, key)
     return sorted(found.values(), key=lambda move: move.at, reverse=True)
 
 
