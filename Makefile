@@ -32,19 +32,26 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml hatch_b
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## From nothing to predictions with a tracked model (makes a sample if data/raw is empty)
+demo: setup ## From nothing to a promoted model and its predictions (makes a sample if data/raw is empty)
 	@rakuten sample --if-empty --rows $(ROWS)
-	@$(MAKE) --no-print-directory pipeline
+	@dvc repro
+	@rakuten runs finalize
+	@$(MAKE) --no-print-directory promote
+	@rakuten summary
 
 test: setup ## Run the tests (on real servers: make test-servers; the real catalogues: make test-catalogs)
-	pytest -n auto -m "not catalogs and not servers"
+	pytest -n auto --dist loadgroup -m "not catalogs and not servers"
 
 ##@ The pipeline
-.PHONY: pipeline sample doctor ui
+.PHONY: pipeline promote sample doctor ui
 pipeline: setup ## Run what is stale, attach the result to its run, show the scores
 	@dvc repro
 	@rakuten runs finalize
 	@rakuten summary
+
+promote: setup ## Register the current model and let the gate decide whether it goes live
+	@rakuten register
+	@rakuten promote || { status=$$?; test $$status -eq 3; } # 3: refused, which is an answer
 
 sample: setup ## Write a synthetic catalogue into data/raw (ROWS=3000)
 	@rakuten sample --rows $(ROWS)

@@ -53,6 +53,10 @@ class TrackingError(RakutenError):
     """The tracking server did not answer or refused; never means that a run is absent."""
 
 
+class PromotionError(RakutenError):
+    """An alias was not moved: somebody else is moving it, or it is not where it was."""
+
+
 class MissingExtraError(RakutenError):
     """An optional dependency is not installed."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rakuten import __version__
-from rakuten.cli import data, evaluate, execute, runs, stages, status
+from rakuten.cli import data, evaluate, execute, models, promotion, runs, stages, status
 from rakuten.cli.context import Project
 from rakuten.errors import RakutenError
 
@@ -44,6 +44,8 @@ def rakuten(
 stages.register(app)
 evaluate.register(app)
 status.register(app)
+promotion.add_to(app)
+models.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")

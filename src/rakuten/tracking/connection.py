@@ -18,6 +18,7 @@ _CLIENT_DEFAULTS: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -30,8 +31,9 @@ class Connection:
     def __init__(self, settings: Settings, root: Path) -> None:
         self.uri = settings.tracking_uri(root)
         self.mlflow = _import_mlflow()
-        self.mlflow.set_tracking_uri(self.uri)
-        self.mlflow.set_registry_uri(self.uri)
+        with _same_environment("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            self.mlflow.set_tracking_uri(self.uri)
+            self.mlflow.set_registry_uri(self.uri)
         self.client = self.mlflow.MlflowClient()
 
     @contextmanager
@@ -53,6 +55,18 @@ class Connection:
                 f"{detail[0] if detail else type(error).__name__}.",
                 hint="rakuten doctor checks it; rakuten runs resume logs what is waiting",
             ) from error
+
+
+@contextmanager
+def _same_environment(*names: str) -> Iterator[None]:
+    """Undo what MLflow exports: read again as a setting, the default would pass for a server."""
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _import_mlflow() -> Any:

@@ -73,6 +73,28 @@ class MlflowStore:
             for key, value in tags.items():
                 self._client.set_tag(run_id, key, value)
 
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Download one artifact of a run into a folder.
+
+        Raises:
+            TrackingError: the server did not answer, or has no such artifact.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._connection.boundary():
+            return Path(self._client.download_artifacts(run_id, name, str(folder)))
+
+    def fetch_if_any(self, run_id: str, name: str, folder: Path) -> Path | None:
+        """Download one artifact of a run, or None where the run does not list it.
+
+        Raises:
+            TrackingError: the server did not answer.
+        """
+        with self._connection.boundary():
+            parent = str(Path(name).parent)
+            listed = self._client.list_artifacts(run_id, None if parent == "." else parent)
+        known = any(entry.path == name for entry in listed)
+        return self.fetch(run_id, name, folder) if known else None
+
     def recent(self, experiment: str, limit: int) -> list[Any]:
         """Newest runs of an experiment.
 
