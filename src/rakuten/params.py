@@ -179,7 +179,7 @@ class GateParams(_Section):
     resamples: int = Field(2000, ge=100, le=100_000)
     class_support: int = Field(20, ge=1)
     class_drop: float = Field(0.15, ge=0, le=1)
-    calibration_error: float = Field(0.1, gt=0, le=1)
+    calibration_error: float = Field(0.05, gt=0, le=1)
     calibration_rise: float = Field(0.02, ge=0, le=1)
     coverage_drop: float = Field(0.05, ge=0, le=1)
     size_mib: float = Field(1024, gt=0)

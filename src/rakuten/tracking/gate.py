@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from rakuten.models.evaluate import calibration_error, decision_scores, overall_scores
+from rakuten.models.evaluate import (
+    calibration_error,
+    calibration_spread,
+    decision_scores,
+    overall_scores,
+)
 from rakuten.models.paired import Answered, Comparison, compare
 from rakuten.params import GateParams
 
@@ -144,13 +149,10 @@ def _alone(
     for name, floor in params.floors.model_dump().items():
         value = scores[name] or 0.0
         yield Check(f"floor {name}", value >= floor, f"{value:.4f}, at least {floor:g} asked")
-    error = scores["calibration_error"] or 0.0
-    most = params.calibration_error
-    yield Check(
-        "calibration", error <= most, f"calibration error {error:.4f}, at most {most:g} allowed"
-    )
+    correct = np.asarray(truth == challenger.answered.predicted)
+    yield _calibration(challenger.answered.confidence, correct, params.calibration_error)
     automatic = challenger.answered.automatic
-    right = int((automatic & (truth == challenger.answered.predicted)).sum())
+    right = int((automatic & correct).sum())
     yield _precision(right, int(automatic.sum()), target_precision, params.confidence)
     size, latency = challenger.size / 2**20, challenger.latency * 1000
     yield Check(
@@ -160,6 +162,20 @@ def _alone(
         "latency",
         latency <= params.latency_ms,
         f"one prediction takes {latency:.1f} ms (median), at most {params.latency_ms:g} allowed",
+    )
+
+
+def _calibration(confidence: NDArray[np.float64], correct: NDArray[np.bool_], most: float) -> Check:
+    """Fail where the calibration error exceeds by more than allowed what chance alone gives."""
+    spread = calibration_spread(confidence, correct)
+    if spread is None:
+        return Check("calibration", True, f"{len(correct)} rows say nothing about calibration")
+    error = calibration_error(confidence, correct)
+    return Check(
+        "calibration",
+        error - spread.by_chance <= most,
+        f"calibration error {error:.4f}, of which chance alone gives {spread.by_chance:.4f}; "
+        f"{most:g} more is allowed",
     )
 
 
@@ -230,6 +246,6 @@ def _classes(found: Comparison, params: GateParams) -> Check:
         "classes",
         True,
         f"of {len(watched)} with {params.class_support} rows or more none surely lost over "
-        f"{params.class_drop:g} of F1; "
-        f"the largest change for the worse is {abs(max(drop[worst], 0)):.2f} ({found.classes[worst]})",
+        f"{params.class_drop:g} of F1; the largest loss is {max(drop[worst], 0.0) + 0.0:.2f} "
+        f"({found.classes[worst]})",
     )

@@ -146,7 +146,7 @@ class Registry:
                 tags={**lineage, **scores, "run_name": run.info.run_name},
                 model_id=outputs[-1].model_id,
             )
-            return _version(made, {})
+        return self._first_of(run_id, _version(made, {}))
 
     def download(self, version: Version, folder: Path) -> Path:
         """Fetch the model of a version, without the code beside it; return its directory.
@@ -222,6 +222,14 @@ class Registry:
         """
         with self.connection.boundary("The model registry"):
             self._client.delete_registered_model(name)
+
+    def _first_of(self, run_id: str, made: Version) -> Version:
+        """The lowest version of a run: whoever registers it at the same time withdraws the rest."""
+        first = min((v for v in self.versions() if v.run_id == run_id), key=lambda v: v.number)
+        if first.number != made.number:
+            with self.connection.boundary("The model registry"):
+                self._client.delete_model_version(self.name, str(made.number))
+        return first
 
     def _fetch(self, version: Version, name: str, folder: Path) -> Path:
         place = f"models:/{self.name}/{version.number}/{name}"
