@@ -41,6 +41,7 @@ test: setup ## Run the tests (on real servers: make test-servers; the real catal
 ##@ The pipeline
 .PHONY: pipeline sample doctor ui
 pipeline: setup ## Run what is stale, attach the result to its run, show the scores
+	@rakuten preflight --quiet
 	@dvc repro
 	@rakuten runs finalize
 	@rakuten summary

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rakuten import __version__
-from rakuten.cli import data, evaluate, execute, runs, stages, status
+from rakuten.cli import data, evaluate, execute, preflight, runs, stages, status
 from rakuten.cli.context import Project
 from rakuten.errors import RakutenError
 
@@ -43,6 +43,7 @@ def rakuten(
 
 stages.register(app)
 evaluate.register(app)
+preflight.register(app)
 status.register(app)
 data.register(app)
 execute.register(app)

@@ -17,7 +17,6 @@ _ARTIFACTS: Final = "api/2.0/mlflow-artifacts/artifacts"
 _WRITE_SECONDS: Final = 6
 """A server loads its S3 client when the first artifact comes."""
 _BUSY: Final = (408, 425, 429)
-_WAIT: Final = "runs wait in .rakuten/pending meanwhile"
 _PASSING: Final = ("reduce your request rate", "internal error", "try again", "unavailable")
 """What stores say when they only have too much to do."""
 _ARTIFACT_HINTS: Final = {
@@ -141,7 +140,7 @@ def _ask(method: str, uri: str, path: str, body: bytes | None = None) -> Any:
             **_identity(),
         )
     except requests.Timeout as error:
-        hint = f"see in its log whether it hangs; {_WAIT}"
+        hint = "see in its log whether it hangs"
         raise StoreAwayError(f"{shown} did not answer in time.", hint=hint) from error
     except requests.exceptions.SSLError as error:
         hint = "name its authority: MLFLOW_TRACKING_SERVER_CERT_PATH=FILE.pem"
@@ -151,7 +150,7 @@ def _ask(method: str, uri: str, path: str, body: bytes | None = None) -> Any:
         raise TrackingError(f"{shown} is not an address: {error}.", hint=hint) from error
     except (requests.RequestException, OSError) as error:
         refused = "refuses connections" if "refused" in str(error) else "cannot be reached"
-        hint = f"start it, or correct MLFLOW_TRACKING_URI; {_WAIT}"
+        hint = "start it, or correct MLFLOW_TRACKING_URI"
         raise StoreAwayError(f"{shown} {refused}.", hint=hint) from error
 
 
