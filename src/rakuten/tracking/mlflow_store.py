@@ -39,9 +39,19 @@ class MlflowStore:
         self.uri = settings.tracking_uri(root)
         self._embedded_artifacts = None if settings.mlflow_tracking_uri else root / "mlartifacts"
         self._mlflow = _import_mlflow()
-        self._mlflow.set_tracking_uri(self.uri)
-        self._mlflow.set_registry_uri(self.uri)
-        self._client = self._mlflow.MlflowClient()
+        with _boundary(self.uri):
+            self._mlflow.set_tracking_uri(self.uri)
+            self._mlflow.set_registry_uri(self.uri)
+            self._client = self._mlflow.MlflowClient()
+
+    def answers(self) -> bool:
+        """Whether the tracking store can be asked at all."""
+        try:
+            with _boundary(self.uri):
+                self._client.search_experiments(max_results=1)
+        except TrackingError:
+            return False
+        return True
 
     def write(self, pending: PendingRun) -> str:
         """Write a kept record as a finished run and return its id; never twice.
@@ -62,8 +72,9 @@ class MlflowStore:
                 tags={**record.tags, RECORD_TAG: record.record_id},
             ) as active:
                 self._write_content(pending)
-                self._mlflow.set_tag(COMPLETE_TAG, "true")
-                return str(active.info.run_id)
+            # Last of all: a run without it is replaced when its record is written again.
+            self._client.set_tag(active.info.run_id, COMPLETE_TAG, "true")
+            return str(active.info.run_id)
 
     def find_by_model(self, experiment: str, model_sha256: str) -> Any | None:
         """Newest complete run that made this model, or None where there is none.

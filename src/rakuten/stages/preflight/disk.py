@@ -82,12 +82,12 @@ def disk_checks(what: str, needs: Iterable[Need]) -> Iterator[Check]:
     for on_disk in places.values():
         needed = sum(need.size for need in on_disk)
         folder = max(on_disk, key=lambda need: need.size).folder
-        free = shutil.disk_usage(existing(folder)).free
+        disk = shutil.disk_usage(existing(folder))
         detail = (
             f"{what} needs about {_mib(needed)} MiB on the disk of {folder.absolute()} and "
-            f"{_mib(RESERVE)} MiB in reserve; {free // MIB} MiB are free"
+            f"{_mib(RESERVE)} MiB in reserve; {disk.free // MIB} MiB are free"
         )
-        if free < needed + RESERVE:
+        if disk.total and disk.free < needed + RESERVE:  # /proc and the like have no size
             hint = "free some: dvc gc -w drops outputs of earlier runs; df -h shows the disks"
             yield Check("disk", "failed", detail, hint)
             continue
