@@ -6,10 +6,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from rakuten.errors import MissingExtraError
 from rakuten.settings import ENV_FILE
 from rakuten.stages.doctor.check import (
     ANSWER_SECONDS,
@@ -81,6 +83,8 @@ def artifact_store_checks(subject: Subject) -> Iterator[Check]:
     """Ask the store in S3 where this machine itself writes the artifacts of runs."""
     root = urlsplit(subject.artifact_root)
     if root.scheme == "s3":
+        if find_spec("boto3") is None:
+            raise MissingExtraError("boto3", "pipeline", "Writing artifacts to S3")
         endpoint = subject.settings.mlflow_s3_endpoint_url
         store = Store("artifacts of runs", root.netloc, root.path.strip("/"), endpoint)
         yield _ask_store(store, prove=subject.prove)

@@ -29,6 +29,8 @@ _PREDICTED_ROW: Final = 400
 """Bytes of a row of predictions with three alternatives."""
 _LARGE_MODEL: Final = 96 * MIB
 """A model of a full-size catalogue at the committed parameters, without its encoder's files."""
+_SMALL_MODEL: Final = 8 * MIB
+"""What a model holds however little it has learned from."""
 _NETWORK_NUMBERS: Final = 1024
 _NETWORK_FILE: Final = 128 * MIB
 """A pretrained network that has not been used yet."""
@@ -176,4 +178,4 @@ def _new_model_size(paths: ProjectPaths, params: FeaturesParams) -> int:
     """No more than a large model, nor than what it learns from."""
     numbers, encoder = _encoder_size(paths, params)
     vectors = _size(paths.processed / VECTORS) or _rows(paths) * numbers * 4
-    return min(_LARGE_MODEL, vectors + _merged_size(paths)) + encoder
+    return min(_LARGE_MODEL, _SMALL_MODEL + vectors + _merged_size(paths)) + encoder
