@@ -24,7 +24,7 @@ from rakuten.stages.doctor import mlflow_server
 from rakuten.stages.preflight import before_stage, disk, run
 from rakuten.stages.train import TrainOutcome
 from rakuten.tracking.pending import pending_runs
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, MountSmallDisk
 from tests.servers.object_store import ObjectStore, object_store
 from tests.servers.process import free_port
 from tests.servers.tracking_server import tracking_server
@@ -468,24 +468,6 @@ def test_output_folder_that_is_a_file_stops_each_stage(project: ProjectPaths) ->
     assert "models is not a folder" in refused(project)
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[Path, str], None]]:
-    """Put a real file system of some size at a folder, where this user may mount one."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path, size: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        mounted.append(folder)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize(
     ("stage", "place"),
     [
@@ -497,7 +479,7 @@ def small_disk() -> Iterator[Callable[[Path, str], None]]:
     ],
 )
 def test_small_disk_stops_a_stage_before_it_starts(
-    project: ProjectPaths, small_disk: Callable[[Path, str], None], stage: str, place: str
+    project: ProjectPaths, small_disk: MountSmallDisk, stage: str, place: str
 ) -> None:
     small_disk(project.root / place, "60m")
     told = refused(project, stage)
@@ -522,7 +504,7 @@ def test_estimate_counts_vectors_and_the_copies_of_the_model(
     model = needs[0].size
     assert sum(need.size >= model for need in needs) == 4  # waiting run, mlflow's copies
     usage = shutil.disk_usage(project.root)._replace(free=disk.RESERVE + model)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert "train needs about" in refused(project)
 
 
@@ -618,5 +600,5 @@ def test_check_that_breaks_stops_nothing(
     def broken(_: Any) -> Any:
         raise RuntimeError("a slip")
 
-    monkeypatch.setitem(run._TRACKING, "tracking", broken)  # type: ignore[call-overload]
+    monkeypatch.setitem(run._TRACKING, "tracking", broken)
     before_stage("train", project, load_settings())

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
-from rakuten.errors import DataNotFoundError, MissingExtraError, StorageError, TrackingError
+from rakuten.errors import DataNotFoundError, RakutenError, StorageError, TrackingError
 from rakuten.io import sha256_file, write_json
 from rakuten.logs import get_logger
 from rakuten.models.model_directory import model_sha256
@@ -61,7 +61,7 @@ def log_run(record: RunRecord, paths: ProjectPaths, settings: Settings) -> Logge
         with pending.claimed(wait=True):
             run_id = store.write(pending)
             pending.discard()
-    except (TrackingError, MissingExtraError, StorageError) as error:
+    except RakutenError as error:  # no MLflow, for example
         log.warning("the run waits for the tracking server: %s", error.message)
         return Logged(None, pending.folder, error.message)
     return Logged(run_id)
@@ -168,7 +168,7 @@ def _resume(store: MlflowStore, pending: PendingRun, problems: list[str]) -> str
             return None
         try:
             run_id = store.write(pending)
-        except TrackingError as error:
+        except RakutenError as error:
             if not store.answers():
                 raise
             problems.append(f"{pending.folder}: {error.message.rstrip('.')}")
@@ -183,7 +183,7 @@ def _log_unkept(
     """Hand a record over that the disk does not take, from where its files are."""
     try:
         run_id = _store(paths, settings).write(PendingRun(Path(), record))
-    except (TrackingError, MissingExtraError) as refused:
+    except RakutenError as refused:
         raise StorageError(
             f"{error.message} The run is not recorded, for {refused.message} "
             f"The model itself is whole: {record.model}.",
