@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,17 +128,9 @@ def test_record_that_another_process_is_logging_is_left_to_it(paths: ProjectPath
 def test_two_resumes_at_once_log_each_record_once(paths: ProjectPaths) -> None:
     for number in range(3):
         keep_run(paths, f"run {number}")
-    command = [sys.executable, "-m", "rakuten.cli", "--root", str(paths.root), "runs", "resume"]
-    environment = {**os.environ, "MLFLOW_EXPERIMENT_NAME": "waiting"}
-    both = [
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=60)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    ids = [line.strip() for text in said for line in text.splitlines() if line.startswith("  ")]
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(resume_runs, paths, SETTINGS) for _ in range(2)]
+        ids = [run_id for done in both for run_id in done.result(timeout=60)]
     runs = logged_runs(paths)
     assert sorted(ids) == sorted(run.info.run_id for run in runs.values())
     assert sorted(runs) == [f"run {number}" for number in range(3)]
