@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from rakuten.settings import ENV_FILE
 from rakuten.stages.doctor.check import ANSWER_SECONDS, CONNECT_SECONDS, Check, Store, Subject
-from rakuten.stages.doctor.dvc import dvc_config
+from rakuten.stages.doctor.dvc import chosen_remotes
 
 _DVC_OPTIONS: Final = ("endpointurl", "profile", "access_key_id", "secret_access_key", "region")
 _S3_NAMES: Final = re.compile(
@@ -74,18 +74,14 @@ def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _dvc_stores(root: Path) -> list[Store]:
-    if not (root / ".dvc").is_dir():
-        return []
-    config = dvc_config(root)
-    chosen = config.get("core", {}).get("remote")
     return [
         Store(
             f"DVC remote {name}",
             urlsplit(remote["url"]).netloc,
             *(remote.get(option) for option in _DVC_OPTIONS),
         )
-        for name, remote in config.get("remote", {}).items()
-        if remote["url"].startswith("s3://") and name == (chosen or name)
+        for name, remote in chosen_remotes(root).items()
+        if remote["url"].startswith("s3://")
     ]
 
 
@@ -118,6 +114,8 @@ def _ask_store(store: Store) -> Check:
             _S3_ALIASES.get(code, code),
             (f"answers {code}: {answer.get('Message', '')}", "its log or documentation says more"),
         )
+        if store.key and "AWS_" in hint:
+            hint = "correct the keys of the remote: dvc remote modify --local"
         return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint)
     except (aws.BotoCoreError, ValueError) as error:
         away = isinstance(error, aws.ConnectionError | aws.HTTPClientError)
