@@ -562,6 +562,7 @@ def test_command_shows_all_and_fails_only_where_something_refuses(
         ["ok", "disk"],
         ["ok", "tracking"],
         ["ok", "artifacts"],
+        ["skip", "remote"],
     ]
     assert rakuten(project, "preflight", "--quiet").stdout == ""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

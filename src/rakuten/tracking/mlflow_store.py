@@ -123,7 +123,7 @@ class MlflowStore:
         record, mlflow = pending.record, self._mlflow
         mlflow.log_params(record.params)
         mlflow.log_metrics(record.metrics)
-        mlflow.log_input(_dataset(record.dataset), context="training")
+        self._log_dataset(record.dataset)
         for name, path in record.artifacts.items():
             folder = str(Path(name).parent)
             mlflow.log_artifact(str(pending.folder / path), None if folder == "." else folder)
@@ -139,6 +139,16 @@ class MlflowStore:
                 input_example=pyfunc.input_example(),
                 pip_requirements=pyfunc.requirements(model),
             )
+
+    def _log_dataset(self, values: Mapping[str, str]) -> None:
+        """Name the training rows; of two runs that name the same for the first time, one fails."""
+        dataset = _dataset(values)
+        try:
+            self._mlflow.log_input(dataset, context="training")
+        except self._mlflow.exceptions.MlflowException as error:
+            if "dataset" not in str(error):
+                raise
+            self._mlflow.log_input(dataset, context="training")  # now it finds the other's
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

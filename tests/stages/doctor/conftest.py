@@ -17,7 +17,7 @@ import pytest
 
 from rakuten.data.sample import make_sample
 from rakuten.settings import ProjectPaths, Settings
-from rakuten.stages.doctor import Check, mlflow_server, run_doctor, s3
+from rakuten.stages.doctor import Check, mlflow_server, remote, run_doctor, s3
 from tests.conftest import REPOSITORY
 
 QUICK_SECONDS = 0.5
@@ -51,7 +51,7 @@ def paths(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("PATH", f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
-    for module in (mlflow_server, s3):
+    for module in (mlflow_server, s3, remote):
         monkeypatch.setattr(module, "ANSWER_SECONDS", QUICK_SECONDS)
     root = tmp_path / "project"
     shutil.copytree(repository, root)

@@ -21,6 +21,7 @@ from rakuten.stages.doctor.installation import (
     settings_checks,
 )
 from rakuten.stages.doctor.model import model_checks, waiting_checks
+from rakuten.stages.doctor.remote import remote_checks
 from rakuten.stages.doctor.s3 import s3_checks
 from rakuten.stages.doctor.tracking import tracking_checks
 
@@ -57,6 +58,7 @@ def run_doctor(
         "test photos": partial(photo_checks, table=catalog.X_TEST, place=catalog.IMAGE_TEST),
         "tracking": tracking_checks,
         "s3": s3_checks,
+        "remote": remote_checks,
         "dvc": dvc_checks,
         "model": model_checks,
         "waiting": waiting_checks,

@@ -22,7 +22,7 @@ from rakuten.stages.doctor.check import (
     Store,
     Subject,
 )
-from rakuten.stages.doctor.dvc import dvc_config
+from rakuten.stages.doctor.dvc import chosen_remotes
 
 _DVC_OPTIONS: Final = ("endpointurl", "profile", "access_key_id", "secret_access_key", "region")
 _S3_NAMES: Final = re.compile(
@@ -57,7 +57,8 @@ _SOURCE: Final = f"in this shell: set -a; source {ENV_FILE}; set +a"
 
 def s3_checks(subject: Subject) -> Iterator[Check]:
     """Resolve credentials as boto3 does and ask each store that the project names."""
-    remotes, artifacts = list(remote_checks(subject)), list(artifact_store_checks(subject))
+    remotes = list(remote_store_checks(subject))
+    artifacts = list(artifact_store_checks(subject))
     yield from remotes
     yield from artifacts
     if remotes or artifacts:
@@ -70,7 +71,7 @@ def s3_checks(subject: Subject) -> Iterator[Check]:
     yield _ask_store(Store(", ".join(sorted(named)), "", endpoint=endpoint), prove=False)
 
 
-def remote_checks(subject: Subject) -> Iterator[Check]:
+def remote_store_checks(subject: Subject) -> Iterator[Check]:
     """Ask the stores in S3 that DVC pushes to."""
     stores = _dvc_stores(subject.paths.root)
     for store in stores:
@@ -104,10 +105,6 @@ def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _dvc_stores(root: Path) -> list[Store]:
-    if not (root / ".dvc").is_dir():
-        return []
-    config = dvc_config(root)
-    chosen = config.get("core", {}).get("remote")
     return [
         Store(
             f"DVC remote {name}",
@@ -115,8 +112,8 @@ def _dvc_stores(root: Path) -> list[Store]:
             urlsplit(remote["url"]).path.strip("/"),
             *(remote.get(option) for option in _DVC_OPTIONS),
         )
-        for name, remote in config.get("remote", {}).items()
-        if remote["url"].startswith("s3://") and name == (chosen or name)
+        for name, remote in chosen_remotes(root).items()
+        if remote["url"].startswith("s3://")
     ]
 
 
@@ -151,6 +148,8 @@ def _ask_store(store: Store, *, prove: bool) -> Check:
             _S3_ALIASES.get(code, code),
             (f"answers {code}: {answer.get('Message', '')}", "its log or documentation says more"),
         )
+        if store.key and "AWS_" in hint:
+            hint = "correct the keys of the remote: dvc remote modify --local"
         away = status >= 500 or code in _S3_BUSY
         return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint, away)
     except (aws.BotoCoreError, ValueError) as error:

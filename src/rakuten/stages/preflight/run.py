@@ -12,8 +12,9 @@ from rakuten.logs import get_logger
 from rakuten.params import FeaturesParams
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages.doctor.check import CONNECT_SECONDS, Check, Subject
+from rakuten.stages.doctor.remote import remote_checks
 from rakuten.stages.doctor.run import Examine, run_check
-from rakuten.stages.doctor.s3 import artifact_store_checks, remote_checks
+from rakuten.stages.doctor.s3 import artifact_store_checks, remote_store_checks
 from rakuten.stages.doctor.tracking import tracking_checks
 from rakuten.stages.features import MANIFEST
 from rakuten.stages.ingest import MERGED
@@ -28,6 +29,7 @@ _TRACKING: Final[Mapping[str, Examine]] = {
     "tracking": tracking_checks,
     "s3": artifact_store_checks,
 }
+_REMOTES: Final[Mapping[str, Examine]] = {"s3": remote_store_checks, "remote": remote_checks}
 
 
 def before_stage(
@@ -99,7 +101,7 @@ def run_preflight(
     ] or [disk.Need(paths.root, 0)]
     checks = {"disk": lambda _: disk.disk_checks(PIPELINE, needs), **_TRACKING}
     found = [_softened(check, paths) for check in _look(checks, paths, settings)]
-    remotes = _look({"remote": remote_checks}, paths, settings, prove=push)
+    remotes = _look(_REMOTES, paths, settings, prove=push)
     return [*found, *(check if push else _tolerated(check) for check in remotes)]
 
 
