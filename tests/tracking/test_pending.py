@@ -8,29 +8,29 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from rakuten.errors import StorageError, TrackingError
-from rakuten.models.model_directory import model_sha256, read_manifest, verify_files
+from rakuten.models.model_directory import read_manifest, verify_files
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages.train import TrainOutcome
 from rakuten.tracking.mlflow_store import COMPLETE_TAG, MlflowStore
-from rakuten.tracking.pending import PendingRun, RunRecord, keep, pending_runs, remove_abandoned
+from rakuten.tracking.pending import PendingRun, pending_runs, remove_abandoned
 from rakuten.tracking.runs import finalize_run, log_run, resume_runs
 from tests.conftest import MountSmallDisk
 from tests.servers.process import free_port
+from tests.tracking.records import EXPERIMENT, keep_run, logged_runs, record
 
-SETTINGS = Settings(mlflow_experiment_name="waiting")
+SETTINGS = Settings(mlflow_experiment_name=EXPERIMENT)
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty embedded store: making one takes seconds."""
     root = tmp_path_factory.mktemp("database")
-    MlflowStore(SETTINGS, root).recent("waiting", 1)
+    MlflowStore(SETTINGS, root).recent(EXPERIMENT, 1)
     return root / "mlflow.db"
 
 
@@ -44,29 +44,6 @@ def paths(
     shutil.copy2(trained_project[0].params, found.params)
     shutil.copy2(database, found.root)
     return found
-
-
-def record(paths: ProjectPaths, name: str) -> RunRecord:
-    return RunRecord(
-        experiment=SETTINGS.mlflow_experiment_name,
-        run_name=name,
-        params={"seed": "42"},
-        metrics={"f1": 0.5},
-        tags={"model_sha256": model_sha256(paths.model)},
-        dataset={"name": "rows", "source": str(paths.params), "digest": "abc"},
-        artifacts={"params.yaml": str(paths.params)},
-        model=str(paths.model),
-    )
-
-
-def keep_run(paths: ProjectPaths, name: str) -> PendingRun:
-    return keep(record(paths, name), paths.pending_runs)
-
-
-def logged_runs(paths: ProjectPaths) -> dict[str, Any]:
-    return {
-        run.info.run_name: run for run in MlflowStore(SETTINGS, paths.root).recent("waiting", 9)
-    }
 
 
 def grow_old(folder: Path) -> None:
@@ -88,7 +65,7 @@ def test_broken_and_refused_records_do_not_hold_up_the_others(paths: ProjectPath
         assert str(folder) in caught.value.message
         assert folder.is_dir()
     assert not any(folder.exists() for folder in good)
-    runs = logged_runs(paths)
+    runs = logged_runs(paths, SETTINGS)
     assert [runs[name].info.run_id for name in ("first", "second")] == found
 
 
@@ -131,7 +108,7 @@ def test_two_resumes_at_once_log_each_record_once(paths: ProjectPaths) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(resume_runs, paths, SETTINGS) for _ in range(2)]
         ids = [run_id for done in both for run_id in done.result(timeout=60)]
-    runs = logged_runs(paths)
+    runs = logged_runs(paths, SETTINGS)
     assert sorted(ids) == sorted(run.info.run_id for run in runs.values())
     assert sorted(runs) == [f"run {number}" for number in range(3)]
     assert pending_runs(paths.pending_runs) == []
@@ -172,7 +149,7 @@ def test_full_disk_hands_the_run_to_the_store_at_once(
 ) -> None:
     small_disk(paths.pending_runs, "64k")
     logged = log_run(record(paths, "unkept"), paths, SETTINGS)
-    assert logged.run_id == logged_runs(paths)["unkept"].info.run_id
+    assert logged.run_id == logged_runs(paths, SETTINGS)["unkept"].info.run_id
     assert "No space left" in caplog.text
     assert list(paths.pending_runs.iterdir()) == []
 
@@ -201,7 +178,7 @@ def test_store_that_goes_away_at_the_end_of_a_run_costs_nothing(
     assert (logged.run_id, logged.reason.endswith("gone.")) == (None, True)
     monkeypatch.undo()
     (run_id,) = resume_runs(paths, SETTINGS)
-    run = logged_runs(paths)["ended"]
+    run = logged_runs(paths, SETTINGS)["ended"]
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     assert run.data.tags[COMPLETE_TAG] == "true"
 
