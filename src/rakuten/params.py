@@ -163,6 +163,29 @@ class PredictParams(_Section):
     batch_size: int = Field(256, ge=1)
 
 
+class GateFloors(_Section):
+    """What every promoted version must reach on its held-out rows, the first one too."""
+
+    weighted_f1: float = Field(0.6, ge=0, le=1)
+    macro_f1: float = Field(0.4, ge=0, le=1)
+
+
+class GateParams(_Section):
+    """When a version may become champion; no stage reads this (see docs/promotion.md)."""
+
+    floors: GateFloors = GateFloors()
+    margin: float = Field(0.01, ge=0, lt=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    resamples: int = Field(2000, ge=100, le=100_000)
+    class_support: int = Field(20, ge=1)
+    class_drop: float = Field(0.15, ge=0, le=1)
+    calibration_error: float = Field(0.05, gt=0, le=1)
+    calibration_rise: float = Field(0.02, ge=0, le=1)
+    coverage_drop: float = Field(0.05, ge=0, le=1)
+    size_mib: float = Field(1024, gt=0)
+    latency_ms: float = Field(250, gt=0)
+
+
 class Params(_Section):
     """The whole of ``params.yaml``."""
 
@@ -170,6 +193,7 @@ class Params(_Section):
     features: FeaturesParams = FeaturesParams()
     train: TrainParams = TrainParams()
     predict: PredictParams = PredictParams()
+    gate: GateParams = GateParams()
 
 
 def load_params(path: Path) -> Params:

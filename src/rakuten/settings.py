@@ -1,8 +1,10 @@
 """Deployment facts from the environment and ``.env``: where things are, never what a result is."""
 
+import getpass
 import math
 import os
 import re
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +19,10 @@ from rakuten.errors import ConfigurationError
 ENV_FILE: Final = ".env"
 
 EXPORTED: Final = re.compile(
-    r"(AWS_|MLFLOW_|PREFECT_|DVC_|RAKUTEN_|LOG_)\w+|DATABASE_URL|GIT_COMMIT|GIT_BRANCH|NO_COLOR"
+    r"(AWS_|MLFLOW_|PREFECT_|DVC_|RAKUTEN_|LOG_)\w+|DATABASE_URL|GIT_COMMIT|GIT_BRANCH|NO_COLOR|"
+    r"COMPOSE_PROFILES"
 )
-"""Names in ``.env`` that are handed on to boto3, DVC, MLflow and Prefect."""
+"""Names in ``.env`` that are handed on to boto3, DVC, MLflow, Prefect and Docker Compose."""
 
 
 def processor_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
 
     mlflow_tracking_uri: str | None = None
     mlflow_experiment_name: str = "rakuten-baseline"
-    mlflow_model_name: str = "rakuten-classifier"
+    mlflow_model_name: str = Field("rakuten-classifier", pattern=r"^[^'\"/:%]+$")
     mlflow_s3_endpoint_url: str | None = None
     git_commit: str | None = None
     git_branch: str | None = None
@@ -49,10 +52,21 @@ class Settings(BaseSettings):
     rakuten_threads: int = Field(default_factory=lambda: min(processor_limit(), 256), ge=1, le=256)
     rakuten_cache_dir: str = ".rakuten/cache"
     rakuten_preflight: Literal["on", "off"] = "on"
+    rakuten_actor: str | None = None
 
     def tracking_uri(self, root: Path) -> str:
         """Tracking server, or the embedded default: an SQLite file in the project folder."""
         return self.mlflow_tracking_uri or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+    def actor(self) -> str:
+        """Who does something that is recorded: ``RAKUTEN_ACTOR``, or user and machine."""
+        if self.rakuten_actor:
+            return self.rakuten_actor
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            user = str(os.getuid())
+        return f"{user}@{socket.gethostname()}"
 
     def cache_folder(self, root: Path) -> Path | None:
         """Where stages keep vectors of photos for the next run; None if that is switched off."""

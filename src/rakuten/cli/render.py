@@ -69,11 +69,12 @@ def note(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A plain table; numbers are right-aligned."""
+    """A plain table; numbers are right-aligned, and text in the last column may wrap."""
     result = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for position, name in enumerate(columns):
         numeric = all(isinstance(row[position], int | float | None) for row in rows)
-        result.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        wraps = position == len(columns) - 1 and not numeric
+        result.add_column(name, justify="right" if numeric else "left", no_wrap=not wraps)
     for row in rows:
         result.add_row(*(escape(cell(value)) for value in row))
     return result

@@ -38,7 +38,7 @@ def bootstrap(
         resamples: how many times to draw.
         seed: seed of the draws.
     """
-    values = [statistic(weights) for weights in _draws(products, resamples, seed)]
+    values = [statistic(weights) for weights in draws(products, resamples, seed)]
     lower, upper = np.quantile(values, (0.05, 0.95))
     return Estimate(statistic(np.ones(len(products))), float(lower), float(upper))
 
@@ -54,17 +54,27 @@ def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], weights:
 
 
 def weighted_calibration_error(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], weights: Weights, *, bins: int = 15
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    weights: Weights,
+    *,
+    bins: int = 15,
+    order: NDArray[np.int64] | None = None,
 ) -> float:
-    """Expected calibration error over bins of equal mass, rows counted by weight."""
-    order = np.argsort(confidence, kind="stable")
+    """Expected calibration error over bins of equal mass, rows counted by weight.
+
+    ``order`` sorts the confidence; whoever asks for many weights need not sort each time.
+    """
+    if order is None:
+        order = np.argsort(confidence, kind="stable")
     mass = np.cumsum(weights[order])
     place = np.minimum((mass - weights[order] / 2) * bins / mass[-1], bins - 1).astype(np.int64)
     gap = (confidence - correct)[order] * weights[order]
     return float(np.abs(np.bincount(place, gap, bins)).sum() / mass[-1])
 
 
-def _draws(products: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+def draws(products: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+    """Weights of the rows, shape (n,), for each time that products are drawn with replacement."""
     _, place = np.unique(products, return_inverse=True)
     count = int(place.max()) + 1
     rng = np.random.default_rng(seed)

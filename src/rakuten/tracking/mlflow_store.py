@@ -1,53 +1,34 @@
-"""The one place that talks to MLflow: connecting, writing a run, finding and completing it."""
+"""Runs in MLflow: writing one, finding it and completing it."""
 
-import logging
-import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import rakuten
-from rakuten.errors import MissingExtraError, RakutenError, TrackingError
-from rakuten.logs import get_logger
-from rakuten.settings import Settings, without_password
+from rakuten.errors import TrackingError
+from rakuten.settings import Settings
 from rakuten.tracking import pyfunc
+from rakuten.tracking.connection import Connection
 from rakuten.tracking.pending import PendingRun
-
-log = get_logger(__name__)
 
 RECORD_TAG: Final = "record_id"
 MODEL_TAG: Final = "model_sha256"
 COMPLETE_TAG: Final = "record_complete"
-
-_CLIENT_DEFAULTS: Final = {
-    # An absent server is named in seconds; MLflow's own defaults retry for minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 
 
 class MlflowStore:
     """A connection to the tracking server, or to the embedded SQLite file."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
-        self.uri = settings.tracking_uri(root)
+        self._connection = Connection(settings, root)
+        self._mlflow, self._client = self._connection.mlflow, self._connection.client
         self._embedded_artifacts = None if settings.mlflow_tracking_uri else root / "mlartifacts"
-        self._mlflow = _import_mlflow()
-        with _boundary(self.uri):
-            self._mlflow.set_tracking_uri(self.uri)
-            self._mlflow.set_registry_uri(self.uri)
-            self._client = self._mlflow.MlflowClient()
 
     def answers(self) -> bool:
         """Whether the tracking store can be asked at all."""
         try:
-            with _boundary(self.uri):
+            with self._connection.boundary():
                 self._client.search_experiments(max_results=1)
         except TrackingError:
             return False
@@ -60,7 +41,7 @@ class MlflowStore:
             TrackingError: the server did not answer or refused; the record stays.
         """
         record = pending.record
-        with _boundary(self.uri):
+        with self._connection.boundary():
             experiment = self._experiment_id(record.experiment)
             for run in self._search(experiment, RECORD_TAG, record.record_id):
                 if run.data.tags.get(COMPLETE_TAG) == "true":
@@ -82,7 +63,7 @@ class MlflowStore:
         Raises:
             TrackingError: the server did not answer; that is not "none".
         """
-        with _boundary(self.uri):
+        with self._connection.boundary():
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
                 return None
@@ -96,12 +77,34 @@ class MlflowStore:
         Raises:
             TrackingError: the server did not answer or refused.
         """
-        with _boundary(self.uri):
+        with self._connection.boundary():
             for name, path in artifacts.items():
                 folder = str(Path(name).parent)
                 self._client.log_artifact(run_id, str(path), None if folder == "." else folder)
             for key, value in tags.items():
                 self._client.set_tag(run_id, key, value)
+
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Download one artifact of a run into a folder.
+
+        Raises:
+            TrackingError: the server did not answer, or has no such artifact.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._connection.boundary():
+            return Path(self._client.download_artifacts(run_id, name, str(folder)))
+
+    def fetch_if_any(self, run_id: str, name: str, folder: Path) -> Path | None:
+        """Download one artifact of a run, or None where the run does not list it.
+
+        Raises:
+            TrackingError: the server did not answer.
+        """
+        with self._connection.boundary():
+            parent = str(Path(name).parent)
+            listed = self._client.list_artifacts(run_id, None if parent == "." else parent)
+        known = any(entry.path == name for entry in listed)
+        return self.fetch(run_id, name, folder) if known else None
 
     def recent(self, experiment: str, limit: int) -> list[Any]:
         """Newest runs of an experiment.
@@ -109,7 +112,7 @@ class MlflowStore:
         Raises:
             TrackingError: the server did not answer.
         """
-        with _boundary(self.uri):
+        with self._connection.boundary():
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
                 return []
@@ -173,23 +176,6 @@ class MlflowStore:
         )
 
 
-@contextmanager
-def _boundary(uri: str) -> Iterator[None]:
-    """Everything that MLflow, its database driver or its artifact store raise becomes one error."""
-    try:
-        yield
-    except RakutenError:
-        raise
-    except Exception as error:
-        detail = str(error).strip().splitlines()
-        log.debug("tracking failed", exc_info=True)
-        raise TrackingError(
-            f"The tracking store {without_password(uri)} failed: "
-            f"{detail[0] if detail else type(error).__name__}.",
-            hint="rakuten doctor checks it; rakuten runs resume logs what is waiting",
-        ) from error
-
-
 def _dataset(values: Mapping[str, str]) -> Any:
     from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
@@ -198,16 +184,3 @@ def _dataset(values: Mapping[str, str]) -> Any:
         warnings.simplefilter("ignore")  # "can be interpreted in multiple ways": both are local
         source = resolve_dataset_source(values["source"])
     return MetaDataset(source, name=values["name"], digest=values["digest"])
-
-
-def _import_mlflow() -> Any:
-    for name, value in _CLIENT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    try:
-        import mlflow
-        import mlflow.pyfunc
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("mlflow", "pipeline", "Tracking runs") from error
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return mlflow

@@ -25,7 +25,7 @@ from rakuten.tracking.pending import (
 log = get_logger(__name__)
 
 LOCK_TAG = "dvc_lock_sha256"
-_OUTPUTS = "pipeline_outputs.json"
+OUTPUTS = "pipeline_outputs.json"
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,12 @@ def finalize_run(paths: ProjectPaths, settings: Settings) -> Finalized:
     if not lock.is_file():
         raise DataNotFoundError(f"{lock} does not exist.", hint="dvc repro writes it")
     model, digest = model_sha256(paths.model), sha256_file(lock)
-    outputs = paths.root / ".rakuten" / _OUTPUTS
+    outputs = paths.root / ".rakuten" / OUTPUTS
     write_json(outputs, pipeline_outputs(lock))
     tags = {LOCK_TAG: digest}
     if paths.predictions.is_file():
         tags["predictions_sha256"] = sha256_file(paths.predictions)
-    artifacts = {"dvc.lock": lock, _OUTPUTS: outputs}
+    artifacts = {"dvc.lock": lock, OUTPUTS: outputs}
     for pending in reversed(pending_runs(paths.pending_runs)):
         if pending.record.tags.get("model_sha256") == model:
             with pending.claimed(wait=True) as ours:

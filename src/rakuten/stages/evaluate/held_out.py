@@ -1,26 +1,20 @@
 """The current model on the rows that its training held out."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rakuten import catalog
-from rakuten.data.split import fingerprint, text_hash
-from rakuten.errors import ContractError, DataNotFoundError
-from rakuten.features.vector_cache import open_cache
-from rakuten.io import read_csv
 from rakuten.logs import Progress
 from rakuten.models.evaluate import Answers, Evaluation, evaluate_answers
 from rakuten.models.evaluate.report import Source
 from rakuten.models.model_directory import model_sha256
-from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Prediction, Predictor
 from rakuten.settings import ProjectPaths
-from rakuten.stages.train import HELD_OUT, read_names
-from rakuten.text import clean_texts
+from rakuten.stages.held_out import answer_held_out, read_held_out
+from rakuten.stages.train import read_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +33,12 @@ def evaluate_held_out(
     Raises:
         ModelError: the model is absent or altered.
         DataNotFoundError: there are no held-out rows.
-        ContractError: the held-out rows are not those of this model, or their photos are gone.
+        ContractError: the held-out rows are not those of this model, or their photos are not.
     """
     predictor = Predictor.load(paths.model, threads=threads)
     split = predictor.manifest["split"]["fingerprint"]
-    table = _held_out_rows(paths, split)
-    images = paths.raw_file(catalog.IMAGE_TRAIN)
-    with open_cache(cache, predictor.encoder) as known:
-        predictions = predict_table(
-            replace(predictor, cache=known), table, images, progress=progress
-        )
-    _require_photos(paths, table, predictions)
+    table = read_held_out(paths, split)
+    predictions = answer_held_out(predictor, paths, table, cache=cache, progress=progress)
     note("resampling the scores")
     return evaluate_answers(
         _answers(table, predictions),
@@ -64,35 +53,6 @@ def evaluate_held_out(
     )
 
 
-def _held_out_rows(paths: ProjectPaths, split: str) -> "pd.DataFrame":
-    path = paths.processed / HELD_OUT
-    if not path.is_file():
-        raise DataNotFoundError(f"{path} does not exist.", hint="rakuten train, or dvc repro")
-    table = read_csv(path)
-    if _fingerprint(table, path) != split:
-        raise ContractError(
-            f"{path} does not hold the held-out rows of {paths.model}: the model may have "
-            "learned from some of them.",
-            hint="train again (rakuten train), or restore both together (dvc checkout)",
-        )
-    return table
-
-
-def _require_photos(
-    paths: ProjectPaths, table: "pd.DataFrame", predictions: list[Prediction]
-) -> None:
-    """Refuse to score without photos that ingest found: that would be another data set."""
-    known = (table["image_sha256"] != "").to_numpy()
-    found = np.array([prediction.image_status == "ok" for prediction in predictions])
-    gone = int((known & ~found).sum())
-    if gone:
-        raise ContractError(
-            f"{gone} of {int(known.sum())} photos of held-out rows are no longer in "
-            f"{paths.raw_file(catalog.IMAGE_TRAIN)}.",
-            hint="bring them back (rakuten data import, or dvc checkout), or run make pipeline",
-        )
-
-
 def _answers(table: "pd.DataFrame", predictions: list[Prediction]) -> Answers:
     return Answers(
         index=table[catalog.INDEX].tolist(),
@@ -104,17 +64,3 @@ def _answers(table: "pd.DataFrame", predictions: list[Prediction]) -> Answers:
         confidence=np.array([p.confidence for p in predictions], dtype=np.float64),
         automatic=np.array([p.decision == "auto" for p in predictions]),
     )
-
-
-def _fingerprint(table: "pd.DataFrame", path: Path) -> str:
-    wanted = (catalog.INDEX, catalog.LABEL, *catalog.PRODUCT_COLUMNS, "image_sha256")
-    absent = [name for name in wanted if name not in table.columns]
-    if absent:
-        raise ContractError(f"{path} lacks {', '.join(absent)}.", hint="rakuten train")
-    titles = clean_texts(table[catalog.DESIGNATION].tolist())
-    bodies = clean_texts(table[catalog.DESCRIPTION].tolist())
-    texts = [text_hash(title.text, body.text) for title, body in zip(titles, bodies, strict=True)]
-    rows = zip(
-        table[catalog.INDEX], table[catalog.LABEL], texts, table["image_sha256"], strict=True
-    )
-    return fingerprint(list(rows))

@@ -1,0 +1,1 @@
+"""What is deployed: compose files, images, and the scripts that they run."""
