@@ -143,9 +143,7 @@ def delayed(endpoint: str, seconds: float) -> Iterator[str]:
 class Project:
     """A DVC project, its second clone, and what each step took."""
 
-    def __init__(
-        self, folder: Path, store: ObjectStore, endpoint: str, bucket: str, jobs: int
-    ) -> None:
+    def __init__(self, folder: Path, store: ObjectStore, endpoint: str, bucket: str) -> None:
         self.one, self.two = folder / "one", folder / "two"
         self.store, self.bucket = store, bucket
         self.seconds: dict[str, float] = {}
@@ -157,6 +155,11 @@ class Project:
         self.run("dvc init -q")
         self.run(f"dvc remote add -q -d store s3://{bucket}/dvc")
         self.run(f"dvc remote modify -q store endpointurl {endpoint}")
+
+    @property
+    def packed(self) -> tuple[Path, Path]:
+        """Shards and photos of the clone."""
+        return self.two / SHARDS, self.two / PHOTOS
 
     def run(self, command: str, *, clone: bool = False) -> None:
         """Run a command in the project or in its clone."""
@@ -186,50 +189,67 @@ class Project:
         self.run("git add -A")
         self.run("git -c user.name=a -c user.email=a commit -q -m a")
 
-    def mebibytes(self, *places: Path) -> float:
-        """Size of the files below some folders."""
-        files = (path for place in places for path in place.rglob("*") if path.is_file())
-        return sum(path.stat().st_size for path in files) / (1 << 20)
+
+def mebibytes(*places: Path) -> float:
+    """Size of the files below some folders."""
+    files = (path for place in places for path in place.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files) / (1 << 20)
 
 
-def run_steps(project: Project, photos: int, size: int, *, packed: bool) -> dict[str, str]:
-    """Everything that a first and a second person do, once."""
-    one, two = project.one, project.two
-    shards = max(1, photos * size // SHARD_BYTES)
-    tracked = SHARDS if packed else RAW
+def first_push(project: Project, photos: int, size: int, shards: int) -> None:
+    """Put photos under DVC and push them; ``shards`` is 0 for single files."""
+    one = project.one
     (one / ".gitignore").write_text(f"/{RAW}\n")
     make_photos(one / PHOTOS, photos, size)
-    if packed:
+    if shards:
         project.measure("pack", lambda: pack(one / PHOTOS, one / SHARDS, shards))
-    project.measure("dvc add", f"dvc add -q {tracked}")
+    project.measure("dvc add", f"dvc add -q {SHARDS if shards else RAW}")
     project.measure("dvc repro, first", "dvc repro -q")
     project.commit()
     project.measure("dvc status, nothing changed", "dvc status -q")
     project.measure("dvc repro, nothing changed", "dvc repro -q")
     project.measure("dvc push", "dvc push -q")
     project.measure("dvc push, nothing changed", "dvc push -q")
-    subprocess.run(["git", "clone", "-q", str(one), str(two)], check=True)
+
+
+def second_clone(project: Project, *, packed: bool) -> None:
+    """Clone the project and bring its photos."""
+    subprocess.run(["git", "clone", "-q", str(project.one), str(project.two)], check=True)
     project.measure("second clone: dvc pull", "dvc pull -q", clone=True)
     if packed:
-        project.measure("second clone: unpack", lambda: unpack(two / SHARDS, two / PHOTOS))
+        project.measure("second clone: unpack", lambda: unpack(*project.packed))
     project.measure("second clone: dvc repro", "dvc repro -q", clone=True)
-    before = project.store.objects(project.bucket)
+
+
+def change_one_photo(project: Project, shards: int) -> None:
+    """Push another version of one photo and bring it into the second clone."""
+    one, two = project.one, project.two
+    tracked = SHARDS if shards else RAW
     changed = one / PHOTOS / "image_1_product_1.jpg"
     changed.write_bytes(changed.read_bytes()[::-1])
-    if packed:
+    if shards:
         project.measure("one photo: pack", lambda: pack(one / PHOTOS, one / SHARDS, shards))
     project.measure("one photo: dvc add", f"dvc add -q {tracked}")
     project.commit()
     project.measure("one photo: dvc push", "dvc push -q")
     project.run("git pull -q", clone=True)
     project.measure("one photo: dvc pull in the clone", f"dvc pull -q {tracked}.dvc", clone=True)
-    if packed:
-        project.measure("one photo: unpack", lambda: unpack(two / SHARDS, two / PHOTOS))
+    if shards:
+        project.measure("one photo: unpack", lambda: unpack(*project.packed))
     if (two / PHOTOS / changed.name).read_bytes() != changed.read_bytes():
         raise SystemExit("the second clone has another photo")
+
+
+def run_steps(project: Project, photos: int, size: int, *, packed: bool) -> dict[str, str]:
+    """Everything that a first and a second person do, once; sizes at the end."""
+    shards = max(1, photos * size // SHARD_BYTES) if packed else 0
+    first_push(project, photos, size, shards)
+    second_clone(project, packed=packed)
+    before = project.store.objects(project.bucket)
+    change_one_photo(project, shards)
     after = project.store.objects(project.bucket)
     new = sum(length for key, length in after.items() if key not in before)
-    disk = project.mebibytes(one / "data", one / ".dvc/cache")
+    disk = mebibytes(project.one / "data", project.one / ".dvc/cache")
     return {
         "objects in the store": f"{len(before):,}",
         "MiB that one photo adds to the store": f"{new / (1 << 20):,.1f}",
