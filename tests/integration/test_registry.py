@@ -198,7 +198,7 @@ def test_registering_one_run_from_several_places_at_once_makes_one_version(
     def register(_: int) -> int:
         registry = shop.registry
         start.wait()
-        return registry.register(str(logged.run_id)).number
+        return registry.register(str(logged.run_id), by="tests").number
 
     with ThreadPoolExecutor(3) as pool:
         numbers = set(pool.map(register, range(3)))

@@ -112,8 +112,12 @@ class Registry:
             # What is asked for by number and is not there is an error, never "absent".
             return _version(self._client.get_model_version(self.name, aliases[alias]), aliases)
 
-    def register(self, run_id: str) -> Version:
+    def register(self, run_id: str, *, by: str) -> Version:
         """Make a version of a finished run, with its lineage and scores; never twice.
+
+        Args:
+            run_id: the run.
+            by: who registers it, for the record.
 
         Raises:
             ContractError: the run is not finished, or holds no model.
@@ -143,7 +147,7 @@ class Registry:
                 self.name,
                 source=f"models:/{outputs[-1].model_id}",
                 run_id=run_id,
-                tags={**lineage, **scores, "run_name": run.info.run_name},
+                tags={**lineage, **scores, "run_name": run.info.run_name, "registered_by": by},
                 model_id=outputs[-1].model_id,
             )
         return self._first_of(run_id, _version(made, {}))

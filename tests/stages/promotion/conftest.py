@@ -126,6 +126,7 @@ def home(quick_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Home
     restore()
     make()
     make(params.model_copy(update={"train": train.model_copy(update={"seed": 5})}))
+    shutil.copytree(paths.model, paths.model.with_name("equal"))
     _mislabel(paths, lambda labels: [other if label == lost else label for label in labels])
     make()
     restore()

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import shlex
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from rakuten.cli.app import app
 from rakuten.errors import ConfigurationError, PromotionError
+from tests.conftest import REPOSITORY
 from tests.stages.promotion.conftest import EQUAL, GOOD, WEAK, Place
 
 pytestmark = pytest.mark.xdist_group("registry")
@@ -76,3 +79,30 @@ def test_an_empty_registry_says_what_to_do(rakuten: Command, place: Place) -> No
     (place.paths.root / "mlflow.db").unlink()
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place.paths.root}/other.db"
     assert "rakuten register" in rakuten("models").stdout
+
+
+def test_the_commands_of_the_page_work_in_the_order_shown(rakuten: Command, place: Place) -> None:
+    """Version 2 is live, version 3 was just trained; the page's version 7 is version 1 here."""
+    place.promote(GOOD)
+    place.paths.model.parent.mkdir()
+    place.paths.model.symlink_to(place.home.paths.model.with_name("equal"))
+    page = (REPOSITORY / "docs/promotion.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    live = []
+    for line in lines:
+        words = shlex.split(line.replace("--version 7", f"--version {WEAK}"), comments=True)
+        assert words[0] == "rakuten"
+        done = rakuten(*words[1:])
+        assert done.exit_code == 0, f"{line}: {done.output} {done.exception}"
+        live.append((words[1], place.champion()))
+    assert live == [
+        ("register", GOOD),
+        ("promote", GOOD),
+        ("promote", EQUAL),
+        ("models", EQUAL),
+        ("models", EQUAL),
+        ("rollback", GOOD),
+        ("promote", GOOD),
+        ("promote", WEAK),
+    ]

@@ -14,6 +14,7 @@ def test_a_version_carries_lineage_and_scores(place: Place) -> None:
     run = place.registry.connection.client.get_run(version.run_id)
     names = ("git_commit", "model_sha256", "split_fingerprint", "input_sha256.Y_train.csv")
     assert [version.tags[name] for name in names] == [run.data.tags[name] for name in names]
+    assert version.tags["registered_by"]
     assert version.score("weighted_f1") == pytest.approx(
         run.data.metrics["held_out.weighted_f1"], abs=1e-6
     )

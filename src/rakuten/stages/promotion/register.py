@@ -24,7 +24,7 @@ def run_register(paths: ProjectPaths, settings: Settings, *, run_id: str | None 
     """
     run_id = run_id or _run_of_current_model(paths, settings)
     registry = Registry(Connection(settings, paths.root), settings.mlflow_model_name)
-    version = registry.register(run_id)
+    version = registry.register(run_id, by=settings.actor())
     if CHAMPION not in version.aliases and CHALLENGER not in version.aliases:
         registry.point(CHALLENGER, version)
     return registry.version(version.number) or version
