@@ -36,7 +36,9 @@ def test_embedded_default_is_looked_at_in_a_moment_without_mlflow(project: Proje
 
 def test_artifact_folder_that_is_a_file_stops_training(project: ProjectPaths) -> None:
     (project.root / "mlartifacts").write_text("")
-    assert "mlartifacts is not a folder" in refused(project)
+    told = refused(project)
+    assert "mlartifacts is not a folder" in told
+    assert "move that file away" in told
 
 
 def test_database_that_is_none_stops_training(project: ProjectPaths) -> None:

@@ -101,7 +101,9 @@ def _folder_checks(folders: list[Path]) -> Iterator[Check]:
     for folder in folders:
         reason = unwritable(folder)
         if reason:
+            blocked = "not a folder" in reason
             hint = f"chmod -R u+w '{folder}', or chown it to this user"
+            hint = "move that file away" if blocked else hint
             yield Check("disk", "failed", f"{folder} cannot be written: {reason}", hint)
 
 
