@@ -34,6 +34,7 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml hatch_b
 
 demo: setup ## From nothing to a promoted model and its predictions (makes a sample if data/raw is empty)
 	@rakuten sample --if-empty --rows $(ROWS)
+	@rakuten preflight --quiet
 	@dvc repro
 	@rakuten runs finalize
 	@$(MAKE) --no-print-directory promote
@@ -45,6 +46,7 @@ test: setup ## Run the tests (on real servers: make test-servers; the real catal
 ##@ The pipeline
 .PHONY: pipeline promote sample doctor ui
 pipeline: setup ## Run what is stale, attach the result to its run, show the scores
+	@rakuten preflight --quiet
 	@dvc repro
 	@rakuten runs finalize
 	@rakuten summary

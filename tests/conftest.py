@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rakuten.stages.train import TrainOutcome, run_train
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE_ROWS = 400
+MountSmallDisk = Callable[[Path, str], None]
 _OURS = ("AWS_", "MLFLOW_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
 
 
@@ -82,3 +84,21 @@ def trained_project(
         threads=2,
     )
     return paths, outcome
+
+
+@pytest.fixture
+def small_disk() -> Iterator[MountSmallDisk]:
+    """Put a real file system of some size at a folder, where this user may mount one."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

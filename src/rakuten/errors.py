@@ -53,6 +53,14 @@ class TrackingError(RakutenError):
     """The tracking server did not answer or refused; never means that a run is absent."""
 
 
+class StoreAwayError(TrackingError):
+    """Nobody answered (no connection, a time-out, a server error); it may do so later."""
+
+
+class PreflightError(RakutenError):
+    """A stage could not write its results as things are set up; it was not started."""
+
+
 class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
 

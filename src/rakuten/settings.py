@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     rakuten_threads: int = Field(default_factory=lambda: min(processor_limit(), 256), ge=1, le=256)
     rakuten_cache_dir: str = ".rakuten/cache"
+    rakuten_preflight: Literal["on", "off"] = "on"
     rakuten_actor: str | None = None
 
     def tracking_uri(self, root: Path) -> str:

@@ -123,7 +123,7 @@ def test_a_folder_that_refuses_writing(
         "--root", root, "predict", "--input", root / "data/raw/X_test.csv",
         "--output", "/sys/predictions.csv",
     )  # fmt: skip
-    _refused(answer, "Cannot write /sys/predictions.csv")
+    _refused(answer, "predict was not started", "/sys cannot be written")
 
 
 def test_a_parameter_that_cannot_be_used(

@@ -199,6 +199,16 @@ def test_a_sample_with_files_of_the_user_is_not_replaced(
     assert (target / file).read_text() == "mine"
 
 
+def test_a_catalogue_that_dvc_keeps_is_replaced_only_if_asked(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_name(f"{target.name}.dvc").write_text("outs: []\n")
+    with pytest.raises(ContractError, match="dvc pull brings it"):
+        import_catalogue(source, target)
+    assert not target.exists()
+    import_catalogue(source, target, replace=True)
+    assert raw_state(target) == "catalogue"
+
+
 def test_folders_without_files_are_empty(target: Path) -> None:
     (target / catalog.IMAGE_TRAIN).mkdir(parents=True)
     (target / ".gitkeep").touch()

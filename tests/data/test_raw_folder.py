@@ -47,3 +47,15 @@ def test_a_sample_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None
         place_sample(target, rows=10)
     assert raw_state(target) == "sample"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".raw.lock", "raw"]
+
+
+@pytest.mark.parametrize("if_empty", [True, False])
+def test_a_sample_never_takes_the_place_of_a_catalogue_that_dvc_keeps(
+    tmp_path: Path, if_empty: bool
+) -> None:
+    target = tmp_path / "raw"
+    (tmp_path / "raw.dvc").write_text("outs: []\n")
+    assert raw_state(target) == "unfetched"
+    with pytest.raises(ContractError, match="dvc pull brings it"):
+        place_sample(target, rows=60, if_empty=if_empty)
+    assert not target.exists()

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from rakuten import __version__
-from rakuten.cli import data, evaluate, execute, models, promotion, runs, stages, status
+from rakuten.cli import (
+    data,
+    evaluate,
+    execute,
+    models,
+    preflight,
+    promotion,
+    runs,
+    stages,
+    status,
+)
 from rakuten.cli.context import Project
 from rakuten.errors import RakutenError
 
@@ -43,6 +53,7 @@ def rakuten(
 
 stages.register(app)
 evaluate.register(app)
+preflight.register(app)
 status.register(app)
 promotion.add_to(app)
 models.register(app)

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rakuten.params import Params
     from rakuten.settings import ProjectPaths, Settings
+    from rakuten.stages.preflight import Stage
 
 
 @dataclass
@@ -47,6 +48,15 @@ class Project:
     def cache(self) -> Path | None:
         """Where vectors of photos are kept for the next run, if anywhere."""
         return self.settings.cache_folder(self.root)
+
+    def preflight(
+        self, stage: "Stage", *, table: Path | None = None, output: Path | None = None
+    ) -> None:
+        """Stop here if a stage could not write its results."""
+        from rakuten.stages.preflight import before_stage
+
+        encoder = self.params.features if stage in ("features", "train") else None
+        before_stage(stage, self.paths, self.settings, features=encoder, table=table, output=output)
 
 
 def project(context: typer.Context) -> Project:

@@ -1,18 +1,30 @@
 """What people see: progress on standard error, tables and lines on standard output."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from rakuten.logs import Progress
 
+if TYPE_CHECKING:
+    from rakuten.stages.doctor import Check
+
 _QUIET_SECONDS = 5.0
 _WIDTH = 120
+_STATES: Final = {
+    "ok": ("ok", "green"),
+    "warning": ("warn", "yellow"),
+    "failed": ("FAIL", "bold red"),
+    "skipped": ("skip", "dim"),
+}
 
 
 def out() -> Console:
@@ -83,3 +95,17 @@ def pairs(title: str, values: Mapping[str, Any]) -> Table:
     for name, value in values.items():
         result.add_row(escape(name), escape(cell(value)))
     return result
+
+
+def checks(found: Sequence["Check"], *, as_json: bool) -> None:
+    """Findings with what to do about them, for people or as JSON."""
+    console = out()
+    if as_json:
+        text = json.dumps([asdict(check) for check in found], ensure_ascii=False, indent=2)
+        console.out(text, highlight=False)
+        return
+    for check in found:
+        label, style = _STATES[check.state]
+        console.print(Text.assemble((f"{label:<5}", style), f"{check.name:<12} {check.detail}"))
+        if check.hint:
+            console.print(f"{'':<17} → {check.hint}", markup=False)

@@ -19,10 +19,17 @@ def list_runs(
 
     from rakuten.cli import render
     from rakuten.tracking.mlflow_store import MlflowStore
-    from rakuten.tracking.pending import pending_runs
+    from rakuten.tracking.pending import waiting_runs
 
     current = project(context)
     settings, console = current.settings, render.out()
+    waiting = waiting_runs(current.paths.pending_runs)
+    if waiting.runs:  # before the server is asked, which may be why they wait
+        console.print(
+            f"{len(waiting.runs)} waiting in {current.paths.pending_runs}: rakuten runs resume"
+        )
+    for folder, reason in waiting.broken.items():
+        render.err().print(f"warning: {folder} is no run record: {reason}", markup=False)
     runs = MlflowStore(settings, current.root).recent(settings.mlflow_experiment_name, limit)
     rows = [
         (
@@ -37,11 +44,6 @@ def list_runs(
     ]
     columns = ("run", "name", "started", "weighted F1", "commit", "split")
     console.print(render.table(settings.mlflow_experiment_name, columns, rows))
-    waiting = pending_runs(current.paths.pending_runs)
-    if waiting:
-        console.print(
-            f"{len(waiting)} waiting in {current.paths.pending_runs}: rakuten runs resume"
-        )
 
 
 @app.command()
@@ -51,10 +53,11 @@ def resume(context: typer.Context) -> None:
     from rakuten.tracking.runs import resume_runs
 
     current = project(context)
-    logged = resume_runs(current.paths, current.settings)
-    render.out().print(f"logged {len(logged)} runs" if logged else "no run is waiting")
-    for run_id in logged:
-        render.out().print(f"  {run_id}")
+    console = render.out()
+    logged = resume_runs(
+        current.paths, current.settings, logged=lambda run_id: console.print(f"  {run_id}")
+    )
+    console.print(f"logged {len(logged)} runs" if logged else "no run is waiting")
 
 
 @app.command()

@@ -28,6 +28,7 @@ def ingest(context: typer.Context) -> None:
     from rakuten.stages.ingest import run_ingest
 
     current = project(context)
+    current.preflight("ingest")
     with render.progress_bar("checking photos") as progress:
         outcome = run_ingest(
             current.paths, threads=current.settings.rakuten_threads, progress=progress
@@ -45,6 +46,7 @@ def features(context: typer.Context) -> None:
     from rakuten.stages.features import run_features
 
     current = project(context)
+    current.preflight("features")
     with render.progress_bar("encoding photos") as progress:
         outcome = run_features(
             current.paths,
@@ -70,6 +72,7 @@ def train(context: typer.Context) -> None:
     from rakuten.stages.train import run_train
 
     current = project(context)
+    current.preflight("train")
     threads, start = current.settings.rakuten_threads, time.monotonic()
     with render.progress_bar("scoring held-out rows") as progress:
         outcome = run_train(
@@ -128,6 +131,7 @@ def predict(
         raise ConfigurationError("--input needs --output: the file to write.")
     if table is None:
         images = images or paths.test_images
+    current.preflight("predict", table=table, output=output)
     with render.progress_bar("predicting") as progress:
         outcome = run_predict(
             model or paths.model,

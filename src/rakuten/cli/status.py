@@ -6,13 +6,6 @@ import typer
 
 from rakuten.cli.context import project
 
-_STATES = {
-    "ok": ("ok", "green"),
-    "warning": ("warn", "yellow"),
-    "failed": ("FAIL", "bold red"),
-    "skipped": ("skip", "dim"),
-}
-
 
 def summary(context: typer.Context) -> None:
     """Show the last scores, where things are, and what to try next."""
@@ -78,11 +71,7 @@ def doctor(
 
     Changes nothing. The exit code is 1 where a check failed.
     """
-    import json
     import os
-    from dataclasses import asdict
-
-    from rich.text import Text
 
     from rakuten.cli import render
     from rakuten.errors import ConfigurationError
@@ -94,15 +83,7 @@ def doctor(
     except ConfigurationError:
         settings = usable_settings()  # the check of the settings says what is wrong with them
     checks = run_doctor(current.paths, settings, full=full, shell=shell)
-    console = render.out()
-    if as_json:
-        typer.echo(json.dumps([asdict(check) for check in checks], ensure_ascii=False, indent=2))
-    else:
-        for check in checks:
-            label, style = _STATES[check.state]
-            console.print(Text.assemble((f"{label:<5}", style), f"{check.name:<12} {check.detail}"))
-            if check.hint:
-                console.print(f"{'':<17} → {check.hint}", markup=False)
+    render.checks(checks, as_json=as_json)
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(1)
 

@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from rakuten import catalog, io
 from rakuten.data import schema
-from rakuten.data.raw_folder import contents, locked, raw_state, staged, unreadable
+from rakuten.data.raw_folder import (
+    contents,
+    locked,
+    raw_state,
+    staged,
+    unfetched,
+    unreadable,
+)
 from rakuten.data.sample import MARKER
 from rakuten.errors import ContractError, DataNotFoundError
 from rakuten.logs import Progress
@@ -90,6 +97,8 @@ def _require_replaceable(source: Path, target: Path, replace: bool) -> str:
     if state == "catalogue" and not replace:
         problem = f"{target} holds a catalogue already; nothing was changed."
         raise ContractError(problem, hint="add --replace to put the new one in its place")
+    if state == "unfetched" and not replace:
+        raise unfetched(target, "or add --replace to put the new one in its place")
     return state if state in ("sample", "catalogue") else "nothing"
 
 

@@ -13,7 +13,7 @@ from rakuten.data.sample import MARKER, SampleReport, make_sample
 from rakuten.errors import ContractError, StorageError
 from rakuten.logs import Progress
 
-RawState = Literal["absent", "empty", "sample", "catalogue"]
+RawState = Literal["absent", "empty", "unfetched", "sample", "catalogue"]
 
 _GIT_FILES: Final = (".gitkeep", ".gitignore")
 _SAMPLE: Final = {MARKER, catalog.PRODUCT_TYPES_FILE, catalog.Y_TEST, "images"} | (
@@ -22,12 +22,16 @@ _SAMPLE: Final = {MARKER, catalog.PRODUCT_TYPES_FILE, catalog.Y_TEST, "images"} 
 
 
 def raw_state(target: Path) -> RawState:
-    """Say what ``target`` holds; a sample with files of the user's in it is a catalogue."""
+    """Say what ``target`` holds; a sample with files of the user's in it is a catalogue.
+
+    ``unfetched``: it holds nothing, and a ``.dvc`` file beside it says that DVC keeps its content.
+    """
+    kept = target.with_name(f"{target.name}.dvc").is_file()
     if not target.exists():
-        return "absent"
+        return "unfetched" if kept else "absent"
     try:
         if all(path.name in _GIT_FILES for path in contents(target)):
-            return "empty"
+            return "unfetched" if kept else "empty"
         names = {name for name in os.listdir(target) if not name.startswith(".")}
         digest = io.read_json(target / MARKER)["x_train_sha256"]
         whole = digest == io.sha256_file(target / catalog.X_TRAIN) and names <= _SAMPLE
@@ -63,8 +67,18 @@ def place_sample(
                 f"{target} holds a catalogue of yours; a sample never replaces one.",
                 hint="name another folder with --out",
             )
+        if state == "unfetched":
+            raise unfetched(target, "or name another folder with --out")
         with staged(destination) as folder:
             return make_sample(folder, rows=rows, seed=seed, progress=progress)
+
+
+def unfetched(target: Path, otherwise: str) -> ContractError:
+    """Say that the content of ``target`` is DVC's, and that ``dvc pull`` brings it."""
+    return ContractError(
+        f"The catalogue of {target} is kept by DVC and is not here yet; nothing was changed.",
+        hint=f"dvc pull brings it; {otherwise}",
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rakuten import catalog
 from rakuten.data.make_dataset import IngestReport, build_dataset
+from rakuten.data.raw_folder import raw_state
 from rakuten.errors import DataNotFoundError
 from rakuten.io import write_csv, write_json
 from rakuten.logs import Progress, get_logger
@@ -56,6 +57,8 @@ def require_catalogue(paths: ProjectPaths) -> None:
         return
     if any(paths.raw_file(catalog.CHALLENGE_NAMES[name]).is_file() for name in absent):
         hint = f"rakuten data import {paths.raw}   (gives the challenge's files their names)"
+    elif raw_state(paths.raw) == "unfetched":
+        hint = "dvc pull brings the catalogue that DVC keeps"
     else:
         hint = "rakuten data import FOLDER, or rakuten sample for a synthetic catalogue"
     raise DataNotFoundError(f"{paths.raw} lacks {', '.join(absent)}.", hint=hint)

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 from rakuten import catalog
+from rakuten.errors import StorageError
 from rakuten.io import write_text
+from rakuten.logs import get_logger
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages import train
@@ -12,6 +14,8 @@ from rakuten.stages.features import TABLE, VECTORS
 from rakuten.tracking.lineage import git_state, input_hashes
 from rakuten.tracking.pending import RunRecord
 from rakuten.tracking.runs import Logged, flatten, log_run
+
+log = get_logger(__name__)
 
 
 def track_training(
@@ -60,7 +64,10 @@ def track_training(
         artifacts=_artifacts(paths, outcome.model, state.patch),
         model=str(outcome.model),
     )
-    return log_run(record, paths, settings)
+    try:
+        return log_run(record, paths, settings)
+    finally:
+        _patch_file(paths).unlink(missing_ok=True)
 
 
 def _artifacts(paths: ProjectPaths, model: Path, patch: str) -> dict[str, str]:
@@ -74,6 +81,13 @@ def _artifacts(paths: ProjectPaths, model: Path, patch: str) -> dict[str, str]:
     for name in (train.PER_CLASS, train.CONFUSION, train.CONFUSION_PICTURE):
         files[f"plots/{name}"] = paths.reports / name
     if patch:
-        files["uncommitted.patch"] = paths.root / ".rakuten" / f"uncommitted-{os.getpid()}.patch"
-        write_text(files["uncommitted.patch"], patch)
+        try:
+            write_text(_patch_file(paths), patch)
+            files["uncommitted.patch"] = _patch_file(paths)
+        except StorageError as error:  # a full disk costs the patch, not the run
+            log.warning("the run goes without its patch: %s", error.message)
     return {name: str(path) for name, path in files.items() if path.is_file()}
+
+
+def _patch_file(paths: ProjectPaths) -> Path:
+    return paths.root / ".rakuten" / f"uncommitted-{os.getpid()}.patch"

@@ -31,10 +31,10 @@ class Connection:
     def __init__(self, settings: Settings, root: Path) -> None:
         self.uri = settings.tracking_uri(root)
         self.mlflow = _import_mlflow()
-        with _same_environment("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        with self.boundary(), _same_environment("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
             self.mlflow.set_tracking_uri(self.uri)
             self.mlflow.set_registry_uri(self.uri)
-        self.client = self.mlflow.MlflowClient()
+            self.client = self.mlflow.MlflowClient()
 
     @contextmanager
     def boundary(self, what: str = "The tracking store") -> Iterator[None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import rakuten
+from rakuten.errors import TrackingError
 from rakuten.settings import Settings
 from rakuten.tracking import pyfunc
 from rakuten.tracking.connection import Connection
@@ -23,6 +24,15 @@ class MlflowStore:
         self._connection = Connection(settings, root)
         self._mlflow, self._client = self._connection.mlflow, self._connection.client
         self._embedded_artifacts = None if settings.mlflow_tracking_uri else root / "mlartifacts"
+
+    def answers(self) -> bool:
+        """Whether the tracking store can be asked at all."""
+        try:
+            with self._connection.boundary():
+                self._client.search_experiments(max_results=1)
+        except TrackingError:
+            return False
+        return True
 
     def write(self, pending: PendingRun) -> str:
         """Write a kept record as a finished run and return its id; never twice.
@@ -43,8 +53,9 @@ class MlflowStore:
                 tags={**record.tags, RECORD_TAG: record.record_id},
             ) as active:
                 self._write_content(pending)
-                self._mlflow.set_tag(COMPLETE_TAG, "true")
-                return str(active.info.run_id)
+            # Last of all: a run without it is replaced when its record is written again.
+            self._client.set_tag(active.info.run_id, COMPLETE_TAG, "true")
+            return str(active.info.run_id)
 
     def find_by_model(self, experiment: str, model_sha256: str) -> Any | None:
         """Newest complete run that made this model, or None where there is none.
@@ -115,7 +126,7 @@ class MlflowStore:
         record, mlflow = pending.record, self._mlflow
         mlflow.log_params(record.params)
         mlflow.log_metrics(record.metrics)
-        mlflow.log_input(_dataset(record.dataset), context="training")
+        self._log_dataset(record.dataset)
         for name, path in record.artifacts.items():
             folder = str(Path(name).parent)
             mlflow.log_artifact(str(pending.folder / path), None if folder == "." else folder)
@@ -131,6 +142,16 @@ class MlflowStore:
                 input_example=pyfunc.input_example(),
                 pip_requirements=pyfunc.requirements(model),
             )
+
+    def _log_dataset(self, values: Mapping[str, str]) -> None:
+        """Name the training rows; of two runs that name the same for the first time, one fails."""
+        dataset = _dataset(values)
+        try:
+            self._mlflow.log_input(dataset, context="training")
+        except self._mlflow.exceptions.MlflowException as error:
+            if "dataset" not in str(error):
+                raise
+            self._mlflow.log_input(dataset, context="training")  # now it finds the other's
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

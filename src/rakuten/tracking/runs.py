@@ -1,19 +1,26 @@
 """Training runs from record to tracking server: log, resume, finalize."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from rakuten.errors import DataNotFoundError, TrackingError
+from rakuten.errors import DataNotFoundError, RakutenError, StorageError, TrackingError
 from rakuten.io import sha256_file, write_json
 from rakuten.logs import get_logger
 from rakuten.models.model_directory import model_sha256
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.tracking.mlflow_store import MlflowStore
-from rakuten.tracking.pending import PendingRun, RunRecord, keep, pending_runs
+from rakuten.tracking.pending import (
+    PendingRun,
+    RunRecord,
+    keep,
+    pending_runs,
+    remove_abandoned,
+    waiting_runs,
+)
 
 log = get_logger(__name__)
 
@@ -42,29 +49,58 @@ def log_run(record: RunRecord, paths: ProjectPaths, settings: Settings) -> Logge
     """Keep the record, then hand it to the tracking server; a server that is away loses nothing.
 
     Raises:
-        StorageError: the record cannot even be kept on disk.
+        StorageError: neither the disk nor the tracking server takes the record.
     """
-    pending = keep(record, paths.pending_runs)
     try:
-        run_id = _store(paths, settings).write(pending)
-    except TrackingError as error:
+        pending = keep(record, paths.pending_runs)
+    except StorageError as error:
+        return _log_unkept(record, paths, settings, error)
+    try:
+        store = _store(paths, settings)
+        # Where `runs resume` was quicker, the store knows the run already.
+        with pending.claimed(wait=True):
+            run_id = store.write(pending)
+            pending.discard()
+    except RakutenError as error:  # no MLflow, for example
         log.warning("the run waits for the tracking server: %s", error.message)
         return Logged(None, pending.folder, error.message)
-    pending.discard()
     return Logged(run_id)
 
 
-def resume_runs(paths: ProjectPaths, settings: Settings) -> list[str]:
-    """Log every waiting record, oldest first, and return the ids of the runs.
+def resume_runs(
+    paths: ProjectPaths, settings: Settings, *, logged: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """Log every waiting record that no other process is logging, oldest first.
+
+    Args:
+        paths: the project.
+        settings: where runs go.
+        logged: called with the id of each run as soon as it is logged.
+
+    Returns:
+        Ids of the runs.
 
     Raises:
-        TrackingError: the server did not answer; what is not logged yet keeps waiting.
+        TrackingError: the server did not answer, or some records are broken or were refused;
+            the others are logged, and what is not logged keeps waiting.
     """
-    waiting = pending_runs(paths.pending_runs)
-    if not waiting:
-        return []
-    store = _store(paths, settings)
-    return [_write_and_discard(store, pending) for pending in waiting]
+    remove_abandoned(paths.pending_runs)
+    waiting = waiting_runs(paths.pending_runs)
+    problems = [f"{folder} is no run record: {why}" for folder, why in waiting.broken.items()]
+    found = []
+    if waiting.runs:
+        store = _store(paths, settings)
+        for pending in waiting.runs:
+            run_id = _resume(store, pending, problems)
+            if run_id is not None:
+                found.append(run_id)
+                logged(run_id)
+    if problems:
+        raise TrackingError(
+            f"{len(problems)} waiting runs could not be logged: {'; '.join(problems)}.",
+            hint="correct what is said of each, or move its folder away; then rakuten runs resume",
+        )
+    return found
 
 
 def finalize_run(paths: ProjectPaths, settings: Settings) -> Finalized:
@@ -87,8 +123,10 @@ def finalize_run(paths: ProjectPaths, settings: Settings) -> Finalized:
     artifacts = {"dvc.lock": lock, OUTPUTS: outputs}
     for pending in reversed(pending_runs(paths.pending_runs)):
         if pending.record.tags.get("model_sha256") == model:
-            pending.attach(tags, artifacts)
-            return Finalized("waiting")
+            with pending.claimed(wait=True) as ours:
+                if ours:
+                    pending.attach(tags, artifacts)
+                    return Finalized("waiting")
     store = _store(paths, settings)
     run = store.find_by_model(settings.mlflow_experiment_name, model)
     if run is None:
@@ -123,7 +161,34 @@ def _store(paths: ProjectPaths, settings: Settings) -> MlflowStore:
     return MlflowStore(settings, paths.root)
 
 
-def _write_and_discard(store: MlflowStore, pending: PendingRun) -> str:
-    run_id = store.write(pending)
-    pending.discard()
+def _resume(store: MlflowStore, pending: PendingRun, problems: list[str]) -> str | None:
+    """Log one record; None where another process has it, or it was refused for itself alone."""
+    with pending.claimed() as ours:
+        if not ours:
+            return None
+        try:
+            run_id = store.write(pending)
+        except RakutenError as error:
+            if not store.answers():
+                raise
+            problems.append(f"{pending.folder}: {error.message.rstrip('.')}")
+            return None
+        pending.discard()
     return run_id
+
+
+def _log_unkept(
+    record: RunRecord, paths: ProjectPaths, settings: Settings, error: StorageError
+) -> Logged:
+    """Hand a record over that the disk does not take, from where its files are."""
+    try:
+        run_id = _store(paths, settings).write(PendingRun(Path(), record))
+    except RakutenError as refused:
+        raise StorageError(
+            f"{error.message} The run is not recorded, for {refused.message} "
+            f"The model itself is whole: {record.model}.",
+            hint="free some disk space; then dvc commit train keeps this model, "
+            "and rakuten train would record another",
+        ) from error
+    log.warning("%s The tracking server has the run all the same.", error.message)
+    return Logged(run_id)

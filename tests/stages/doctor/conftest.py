@@ -17,7 +17,7 @@ import pytest
 
 from rakuten.data.sample import make_sample
 from rakuten.settings import ProjectPaths, Settings
-from rakuten.stages.doctor import Check, run_doctor, s3, tracking
+from rakuten.stages.doctor import Check, mlflow_server, remote, run_doctor, s3
 from tests.conftest import REPOSITORY
 
 QUICK_SECONDS = 0.5
@@ -51,7 +51,7 @@ def paths(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("PATH", f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
-    for module in (tracking, s3):
+    for module in (mlflow_server, s3, remote):
         monkeypatch.setattr(module, "ANSWER_SECONDS", QUICK_SECONDS)
     root = tmp_path / "project"
     shutil.copytree(repository, root)
@@ -88,11 +88,12 @@ def only(checks: list[Check], state: str) -> Check:
 
 
 @contextmanager
-def served(respond: Respond) -> Iterator[str]:
+def served(respond: Respond, port: int = 0) -> Iterator[str]:
     """An HTTP server on loopback; ``respond`` takes a path and returns status and body."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, body = respond(self.path)
             with suppress(ConnectionError):  # whoever asked may not wait for the answer
                 self.send_response(status)
@@ -101,12 +102,12 @@ def served(respond: Respond) -> Iterator[str]:
                 if self.command != "HEAD":
                     self.wfile.write(body.encode())
 
-        do_HEAD = do_GET
+        do_HEAD = do_PUT = do_DELETE = do_GET
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -127,8 +128,8 @@ def hang(_: str) -> tuple[int, str]:
     return 200, "OK"
 
 
-def error_xml(code: str, status: int) -> Respond:
-    xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+def error_xml(code: str, status: int, message: str = "no") -> Respond:
+    xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
     return lambda _: (status, xml)
 
 

@@ -18,6 +18,12 @@ def test_absent_catalogue_is_a_warning(paths: ProjectPaths) -> None:
     assert found["photos"][0].state == "skipped"
 
 
+def test_catalogue_that_was_not_pulled_leads_to_dvc_pull(paths: ProjectPaths) -> None:
+    shutil.rmtree(paths.raw)
+    (paths.raw.parent / "raw.dvc").write_text("outs: []\n")
+    assert only(examine(paths)["data"], "warning").hint == "dvc pull"
+
+
 def test_challenge_names_lead_to_import(paths: ProjectPaths) -> None:
     (paths.raw / "sample.json").unlink()
     (paths.raw / "X_train.csv").rename(paths.raw / "X_train_update.csv")

@@ -22,6 +22,14 @@ def test_secret_in_the_shared_dvc_configuration_fails(paths: ProjectPaths) -> No
     assert found["s3"][0].state == "ok"
 
 
+def test_password_in_the_shared_dvc_configuration_fails(paths: ProjectPaths) -> None:
+    with (paths.root / ".dvc" / "config").open("a") as handle:
+        handle.write("['remote \"a\"']\n    url = ssh://host/x\n    password = mine\n")
+    found = only(examine(paths)["dvc"], "failed")
+    assert "holds a password" in found.detail
+    assert "--unset NAME password" in found.hint
+
+
 def test_outputs_and_raw_data_in_git_fail(paths: ProjectPaths) -> None:
     (paths.raw / ".gitkeep").touch()
     paths.interim.mkdir()

@@ -35,6 +35,10 @@ def data_checks(subject: Subject) -> Iterator[Check]:
     if state in ("absent", "empty"):
         yield Check("data", "warning", f"there is no catalogue in {paths.raw}", _IMPORT)
         return
+    if state == "unfetched":
+        detail = f"the catalogue of {paths.raw} is kept by DVC and is not here yet"
+        yield Check("data", "warning", detail, "dvc pull")
+        return
     require_catalogue(paths)
     rows = len(schema.read_products(paths.raw_file(catalog.X_TRAIN)))
     labels = len(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))

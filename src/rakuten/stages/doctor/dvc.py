@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from rakuten.errors import ConfigurationError, MissingExtraError
 from rakuten.io import read_json
 from rakuten.stages.doctor.check import Check, Subject, git_files
+
+_SECRETS: Final = re.compile(r"^\s*(secret_access_key|session_token|password)\s*=", re.MULTILINE)
 
 
 def dvc_checks(subject: Subject) -> Iterator[Check]:
@@ -55,6 +57,16 @@ def dvc_config(root: Path) -> Mapping[str, Any]:
     return config
 
 
+def chosen_remotes(root: Path) -> dict[str, Mapping[str, Any]]:
+    """DVC's default remote, by its name; where none is the default, all of them."""
+    if not (root / ".dvc").is_dir():
+        return {}
+    config = dvc_config(root)
+    chosen = config.get("core", {}).get("remote")
+    remotes = config.get("remote", {})
+    return {name: remote for name, remote in remotes.items() if name == (chosen or name)}
+
+
 def _read_yaml(path: Path) -> Any:
     if not path.is_file():
         return None
@@ -90,9 +102,11 @@ def _in_git(root: Path, stages: Mapping[str, Any]) -> Iterator[Check]:
         detail = f"in git, but DVC's (output is already tracked by SCM): {shown}"
         yield Check("dvc", "failed", detail, f"git rm -r --cached {shown}")
     shared = root / ".dvc" / "config"
-    if shared.is_file() and "secret_access_key" in shared.read_text(encoding="utf-8"):
-        hint = "dvc remote modify --unset NAME secret_access_key, then with --local; change the key"
-        yield Check("dvc", "failed", f"{shared}, which belongs in git, holds a secret key", hint)
+    text = shared.read_text(encoding="utf-8") if shared.is_file() else ""
+    for secret in sorted(set(_SECRETS.findall(text))):
+        what = secret.replace("secret_access_key", "secret key")
+        hint = f"dvc remote modify --unset NAME {secret}, then with --local; change it"
+        yield Check("dvc", "failed", f"{shared}, which belongs in git, holds a {what}", hint)
 
 
 def _cached(entries: list[Any]) -> Iterator[str]:

@@ -28,14 +28,18 @@ def model_checks(subject: Subject) -> Iterator[Check]:
 
 def waiting_checks(subject: Subject) -> Iterator[Check]:
     """Look for runs that were not logged and for swaps that were not finished."""
-    from rakuten.tracking.pending import pending_runs
+    from rakuten.tracking.pending import waiting_runs
 
     paths, problems = subject.paths, False
-    waiting = pending_runs(paths.pending_runs)
-    if waiting:
+    waiting = waiting_runs(paths.pending_runs)
+    if waiting.runs:
         problems = True
-        detail = f"{len(waiting)} runs wait in {paths.pending_runs} for the tracking server"
+        detail = f"{len(waiting.runs)} runs wait in {paths.pending_runs} for the tracking server"
         yield Check("waiting", "warning", detail, "rakuten runs resume")
+    for folder, reason in waiting.broken.items():
+        problems = True
+        detail = f"{folder} is no run record: {reason}"
+        yield Check("waiting", "failed", detail, f"move it away: mv '{folder}' /elsewhere")
     for target in (paths.raw, paths.model):
         for suffix in ("old", "staged"):
             left = target.with_name(f".{target.name}.{suffix}")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from rakuten import catalog
-from rakuten.errors import RakutenError
+from rakuten.errors import RakutenError, StoreAwayError
 from rakuten.logs import get_logger
 from rakuten.settings import EXPORTED, ProjectPaths, Settings
 from rakuten.stages.doctor.check import Check, Subject
@@ -21,13 +21,16 @@ from rakuten.stages.doctor.installation import (
     settings_checks,
 )
 from rakuten.stages.doctor.model import model_checks, waiting_checks
+from rakuten.stages.doctor.remote import remote_checks
 from rakuten.stages.doctor.s3 import s3_checks
 from rakuten.stages.doctor.tracking import tracking_checks
 
 log = get_logger(__name__)
 
 _SECRET: Final = re.compile(r"\w*(SECRET|PASSWORD|TOKEN)\w*")
-_AGAIN: Final = "correct that, then run rakuten doctor again"
+_AGAIN: Final = "correct that, then try again"
+
+Examine = Callable[[Subject], Iterator[Check]]
 
 
 def run_doctor(
@@ -46,7 +49,7 @@ def run_doctor(
         shell: the environment before ``.env`` was read [the present one].
     """
     subject = Subject(paths, settings, dict(os.environ if shell is None else shell), full)
-    checks: dict[str, Callable[[Subject], Iterator[Check]]] = {
+    checks: dict[str, Examine] = {
         "python": python_checks,
         "settings": settings_checks,
         "params": params_checks,
@@ -55,15 +58,20 @@ def run_doctor(
         "test photos": partial(photo_checks, table=catalog.X_TEST, place=catalog.IMAGE_TEST),
         "tracking": tracking_checks,
         "s3": s3_checks,
+        "remote": remote_checks,
         "dvc": dvc_checks,
         "model": model_checks,
         "waiting": waiting_checks,
         "disk": disk_checks,
     }
-    found = [result for name, check in checks.items() for result in _guarded(name, check, subject)]
+    return [result for name, check in checks.items() for result in run_check(name, check, subject)]
+
+
+def run_check(name: str, examine: Examine, subject: Subject) -> list[Check]:
+    """Findings of one check, whatever it raises among them, without secrets."""
     return [
         replace(check, detail=_redacted(" ".join(check.detail.split())), hint=_redacted(check.hint))
-        for check in found
+        for check in _guarded(name, examine, subject)
     ]
 
 
@@ -74,21 +82,21 @@ def usable_settings() -> Settings:
     return Settings.model_construct(None, **values)
 
 
-def _guarded(
-    name: str, check: Callable[[Subject], Iterator[Check]], subject: Subject
-) -> Iterator[Check]:
-    """The boundary of the doctor: whatever a check raises becomes its finding."""
+def _guarded(name: str, examine: Examine, subject: Subject) -> Iterator[Check]:
+    """The boundary of the checks: whatever one raises becomes its finding."""
     try:
-        yield from check(subject)
+        yield from examine(subject)
     except RakutenError as error:
-        yield Check(name, "failed", error.message.rstrip("."), error.hint or _AGAIN)
+        away = isinstance(error, StoreAwayError)
+        yield Check(name, "failed", error.message.rstrip("."), error.hint or _AGAIN, away)
     except Exception as error:
         log.debug("check %s failed", name, exc_info=True)
         yield Check(
             name,
             "failed",
             f"the check itself failed: {type(error).__name__}: {error}",
-            "LOG_LEVEL=DEBUG rakuten doctor shows where",
+            "LOG_LEVEL=DEBUG shows where",
+            away=True,  # it found nothing out, so it refuses nothing
         )
 
 

@@ -1,16 +1,28 @@
 """Checks of the stores in S3 and of the credentials for them."""
 
+import json
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from rakuten.errors import MissingExtraError
 from rakuten.settings import ENV_FILE
-from rakuten.stages.doctor.check import ANSWER_SECONDS, CONNECT_SECONDS, Check, Store, Subject
-from rakuten.stages.doctor.dvc import dvc_config
+from rakuten.stages.doctor.check import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    PROBE,
+    PROBE_CONTENT,
+    Check,
+    Store,
+    Subject,
+)
+from rakuten.stages.doctor.dvc import chosen_remotes
 
 _DVC_OPTIONS: Final = ("endpointurl", "profile", "access_key_id", "secret_access_key", "region")
 _S3_NAMES: Final = re.compile(
@@ -39,25 +51,44 @@ _S3_ALIASES: Final = {
     "InvalidToken": "ExpiredToken",
     "TokenRefreshRequired": "ExpiredToken",
 }
+_S3_BUSY: Final = ("SlowDown", "ServiceUnavailable", "RequestTimeout", "InternalError")
 _SOURCE: Final = f"in this shell: set -a; source {ENV_FILE}; set +a"
 
 
 def s3_checks(subject: Subject) -> Iterator[Check]:
     """Resolve credentials as boto3 does and ask each store that the project names."""
-    stores = _dvc_stores(subject.paths.root)
-    artifacts = urlsplit(subject.artifact_root)
-    if artifacts.scheme == "s3":
-        endpoint = subject.settings.mlflow_s3_endpoint_url
-        stores.append(Store("artifacts of runs", artifacts.netloc, endpoint))
+    remotes = list(remote_store_checks(subject))
+    artifacts = list(artifact_store_checks(subject))
+    yield from remotes
+    yield from artifacts
+    if remotes or artifacts:
+        return
     named = [name for name, value in os.environ.items() if value and _S3_NAMES.fullmatch(name)]
-    if not stores and not named:
+    if not named:
         yield Check("s3", "skipped", "nothing points to S3")
         return
-    unnamed = Store(", ".join(sorted(named)), "", subject.settings.mlflow_s3_endpoint_url)
-    for store in stores or [unnamed]:
-        yield _ask_store(store)
-    if any(store.purpose.startswith("DVC") and not store.key for store in stores):
+    endpoint = subject.settings.mlflow_s3_endpoint_url
+    yield _ask_store(Store(", ".join(sorted(named)), "", endpoint=endpoint), prove=False)
+
+
+def remote_store_checks(subject: Subject) -> Iterator[Check]:
+    """Ask the stores in S3 that DVC pushes to."""
+    stores = _dvc_stores(subject.paths.root)
+    for store in stores:
+        yield _ask_store(store, prove=subject.prove)
+    if any(not store.key for store in stores):
         yield from _seen_by_dvc(subject.shell)
+
+
+def artifact_store_checks(subject: Subject) -> Iterator[Check]:
+    """Ask the store in S3 where this machine itself writes the artifacts of runs."""
+    root = urlsplit(subject.artifact_root)
+    if root.scheme == "s3":
+        if find_spec("boto3") is None:
+            raise MissingExtraError("boto3", "pipeline", "Writing artifacts to S3")
+        endpoint = subject.settings.mlflow_s3_endpoint_url
+        store = Store("artifacts of runs", root.netloc, root.path.strip("/"), endpoint)
+        yield _ask_store(store, prove=subject.prove)
 
 
 def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
@@ -74,18 +105,15 @@ def _seen_by_dvc(shell: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _dvc_stores(root: Path) -> list[Store]:
-    if not (root / ".dvc").is_dir():
-        return []
-    config = dvc_config(root)
-    chosen = config.get("core", {}).get("remote")
     return [
         Store(
             f"DVC remote {name}",
             urlsplit(remote["url"]).netloc,
+            urlsplit(remote["url"]).path.strip("/"),
             *(remote.get(option) for option in _DVC_OPTIONS),
         )
-        for name, remote in config.get("remote", {}).items()
-        if remote["url"].startswith("s3://") and name == (chosen or name)
+        for name, remote in chosen_remotes(root).items()
+        if remote["url"].startswith("s3://")
     ]
 
 
@@ -103,41 +131,47 @@ def _no_instance_role() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _ask_store(store: Store) -> Check:
+def _ask_store(store: Store, *, prove: bool) -> Check:
     from botocore import exceptions as aws
 
     place = f"s3://{store.bucket}" if store.bucket else "S3"
     place += f" at {store.url or 'AWS'}"
     try:
-        with _no_instance_role():
-            found = _request(store)
+        # A program that is about to write waits a second for an instance's role; a look does not.
+        with nullcontext() if prove else _no_instance_role():
+            found = _request(store, prove=prove)
     except aws.ClientError as error:
         answer = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = str(answer.get("Code", ""))
         reason, hint = _S3_ANSWERS.get(
             _S3_ALIASES.get(code, code),
             (f"answers {code}: {answer.get('Message', '')}", "its log or documentation says more"),
         )
-        return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint)
+        if store.key and "AWS_" in hint:
+            hint = "correct the keys of the remote: dvc remote modify --local"
+        away = status >= 500 or code in _S3_BUSY
+        return Check("s3", "failed", f"{store.purpose}: {place} {reason}", hint, away)
     except (aws.BotoCoreError, ValueError) as error:
-        away = isinstance(error, aws.ConnectionError | aws.HTTPClientError)
+        silent = isinstance(error, aws.ConnectionError | aws.HTTPClientError)
+        away = silent and not isinstance(error, aws.SSLError)
         hint = "start it, or correct the endpoint" if away else "correct the AWS_* settings in .env"
-        return Check("s3", "failed", f"{store.purpose}: {place}: {error}", hint)
+        return Check("s3", "failed", f"{store.purpose}: {place}: {error}", hint, away)
     if found:
-        return Check("s3", "ok", f"{store.purpose}: {place} answers, credentials from {found}")
+        done = "takes objects" if prove else "answers"
+        return Check("s3", "ok", f"{store.purpose}: {place} {done}, credentials from {found}")
+    unsought = "" if prove else " (an instance's role is not looked for)"
     return Check(
         "s3",
         "failed" if store.bucket else "warning",
-        f"{store.purpose}: no S3 credentials are found (an instance's role is not looked for)",
+        f"{store.purpose}: no S3 credentials are found{unsought}",
         f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in {ENV_FILE}; only `rakuten` reads it, "
         f"for others: rakuten exec PROGRAM, or {_SOURCE}",
     )
 
 
-def _request(store: Store) -> str:
+def _request(store: Store, *, prove: bool) -> str:
     """Ask for the bucket, where one is known; the source of the credentials, "" for none."""
-    from botocore.config import Config
-    from botocore.exceptions import ClientError
     from botocore.session import Session
 
     session = Session(profile=store.profile)
@@ -146,14 +180,50 @@ def _request(store: Store) -> str:
     credentials = session.get_credentials()
     if credentials is None or not (store.bucket or store.url):
         return credentials.method if credentials else ""
-    timeouts = {"connect_timeout": CONNECT_SECONDS, "read_timeout": ANSWER_SECONDS}
-    config = Config(**timeouts, retries={"total_max_attempts": 1})
-    client = session.create_client("s3", store.region, endpoint_url=store.endpoint, config=config)
+    client = _client(session, store)
     if not store.bucket:
         client.list_buckets()
-        return str(credentials.method)
-    try:
-        client.head_bucket(Bucket=store.bucket)
-    except ClientError:
-        client.list_objects_v2(Bucket=store.bucket, MaxKeys=1)  # unlike HEAD, this says why
+    elif prove:
+        _write(client, store)
+    else:
+        _look(client, store.bucket)
     return str(credentials.method)
+
+
+def _client(session: Any, store: Store) -> Any:
+    """A client with short time-outs that tries once; of MLflow's own settings, those for S3."""
+    from botocore.config import Config
+
+    style = os.environ.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "auto")
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        retries={"total_max_attempts": 1},
+        s3={"addressing_style": style},
+    )
+    insecure = os.environ.get("MLFLOW_S3_IGNORE_TLS", "").lower() in ("true", "1")
+    verify = False if insecure else None
+    return session.create_client(
+        "s3", store.region, endpoint_url=store.endpoint, config=config, verify=verify
+    )
+
+
+def _look(client: Any, bucket: str) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError:
+        client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike HEAD, this says why
+
+
+def _write(client: Any, store: Store) -> None:
+    """Put a small object, and delete it where that is allowed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    place = {"Bucket": store.bucket, "Key": posixpath.join(store.prefix, PROBE)}
+    # Buckets may ask for encryption, for example.
+    extra = json.loads(os.environ.get("MLFLOW_S3_UPLOAD_EXTRA_ARGS") or "{}")
+    client.put_object(**place, Body=PROBE_CONTENT, **extra)
+    with suppress(BotoCoreError, ClientError):
+        client.delete_object(**place)
