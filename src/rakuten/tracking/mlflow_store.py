@@ -3,9 +3,9 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import rakuten
 from rakuten.errors import TrackingError
 from rakuten.settings import Settings
 from rakuten.tracking import pyfunc
@@ -131,13 +131,13 @@ class MlflowStore:
             folder = str(Path(name).parent)
             mlflow.log_artifact(str(pending.folder / path), None if folder == "." else folder)
         model = pending.folder / record.model
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), TemporaryDirectory(prefix="code-") as code:
             warnings.simplefilter("ignore")  # hints on type inference that the signature answers
             mlflow.pyfunc.log_model(
                 name="model",
                 loader_module=pyfunc.LOADER,
                 data_path=str(model),
-                code_paths=[str(Path(rakuten.__file__).parent)],
+                code_paths=[str(pyfunc.copy_code(Path(code)))],
                 signature=pyfunc.signature(),
                 input_example=pyfunc.input_example(),
                 pip_requirements=pyfunc.requirements(model),

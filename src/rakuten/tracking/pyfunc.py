@@ -5,12 +5,14 @@ the project is not installed.
 """
 
 import io
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
+import rakuten
 from rakuten import catalog
 from rakuten.models.model_directory import read_manifest
 from rakuten.models.predict_model import prediction_frame
@@ -18,6 +20,17 @@ from rakuten.models.predictor import Predictor, Product
 
 LOADER: Final = "rakuten.tracking.pyfunc"
 IMAGE: Final = "image"
+
+_SHIPPED: Final = (
+    "*.py",
+    "kernel/*.py",
+    "kernel/_kernel.*",
+    "features/*.py",
+    "models/*.py",
+    "tracking/__init__.py",
+    "tracking/pyfunc.py",
+)
+"""What of the package goes along with a model; each file is an upload of its own."""
 
 _REQUIREMENTS: Final = (
     "mlflow",
@@ -60,6 +73,18 @@ class PyfuncPredictor:
 
 def _load_pyfunc(path: str) -> PyfuncPredictor:
     return PyfuncPredictor(Predictor.load(Path(path)))
+
+
+def copy_code(folder: Path) -> Path:
+    """Copy the modules that answering needs, and no others, into a folder; return the package."""
+    source = Path(rakuten.__file__).parent
+    package = folder / source.name
+    for pattern in _SHIPPED:
+        for path in source.glob(pattern):
+            target = package / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+    return package
 
 
 def requirements(model: Path) -> list[str]:
