@@ -5,7 +5,7 @@
     python benchmarks/remotes.py --delay 20           each answer of the store 20 ms late
     python benchmarks/remotes.py --output FILE        also append the table as Markdown
 
-The store is rclone on loopback (`make servers`). Three stages depend on the photo folder, as in
+The store is rclone on loopback (`make servers`). One of three stages depends on the photo folder, as in
 dvc.yaml. Packed photos lie in uncompressed tar shards of about 8 MB beside a manifest of hashes;
 the hash of a photo's name decides its shard. Everything is in the page cache.
 """
@@ -41,8 +41,8 @@ SHARDS = Path("data/shards")
 SHARD_BYTES = 8_000_000
 STAGES = """stages:
   a: {cmd: echo a > a, deps: [data/raw/images/image_train], outs: [a]}
-  b: {cmd: echo b > b, deps: [data/raw/images/image_train, a], outs: [b]}
-  c: {cmd: echo c > c, deps: [data/raw/images/image_train, b], outs: [c]}
+  b: {cmd: echo b > b, deps: [a], outs: [b]}
+  c: {cmd: echo c > c, deps: [b], outs: [c]}
 """
 
 
