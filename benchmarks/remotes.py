@@ -5,9 +5,9 @@
     python benchmarks/remotes.py --delay 20           each answer of the store 20 ms late
     python benchmarks/remotes.py --output FILE        also append the table as Markdown
 
-The store is rclone on loopback (`make servers`). One of three stages depends on the photo folder, as in
-dvc.yaml. Packed photos lie in uncompressed tar shards of about 8 MB beside a manifest of hashes;
-the hash of a photo's name decides its shard. Everything is in the page cache.
+The store is rclone on loopback (`make servers`). One of three stages depends on the photo folder,
+as in dvc.yaml. Packed photos lie in uncompressed tar shards of about 8 MB beside a manifest of
+hashes; the hash of a photo's name decides its shard. Everything is in the page cache.
 """
 
 import argparse
