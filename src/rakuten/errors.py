@@ -65,6 +65,18 @@ class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
 
 
+class ServiceAwayError(RakutenError):
+    """The prediction service does not answer, or what answers is not the service."""
+
+
+class ServiceProblem(RakutenError):
+    """The prediction service says no; ``status`` is HTTP's, ``reason`` a word to switch on."""
+
+    def __init__(self, status: int, detail: str, reason: str | None) -> None:
+        super().__init__(f"{detail.rstrip('.')} ({status}).")
+        self.status, self.reason = status, reason
+
+
 class MissingExtraError(RakutenError):
     """An optional dependency is not installed."""
 
