@@ -1,0 +1,1 @@
+"""The prediction service: the live model, and the HTTP API around it."""
