@@ -30,12 +30,11 @@ class Failure:
         return bool(self.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The same as JSON values, without the message: it may hold paths and addresses."""
         return {
             "version": self.version,
             "sha256": self.sha256,
             "reason": self.reason,
-            "message": self.message,
             "at": self.at.isoformat(timespec="seconds"),
             "retry_at": self.retry_at.isoformat(timespec="seconds"),
             "attempts": self.attempts,
@@ -86,8 +85,9 @@ class Attempts:
         self.failure = None
 
     def seconds_left(self) -> float | None:
-        """Seconds until what failed is tried again; None where nothing waits."""
-        return max(self._due - time.monotonic(), 0.1) if self.failure else None
+        """Seconds until what failed may be tried again; None where nothing waits for that."""
+        left = self._due - time.monotonic()
+        return left if self.failure and left > 0 else None
 
     def _is_about(self, info: ModelInfo) -> bool:
         failure = self.failure

@@ -43,6 +43,14 @@ class Child:
         # -P: no module comes from whatever folder this process happens to be in.
         words = [sys.executable, "-P", "-m", "rakuten.serving.fetch", "--follow"]
         words += ["--root", str(self._root), command, *arguments]
+        try:
+            return self._run(words, command, seconds)
+        except OSError as error:
+            raise StoreAwayError(
+                f"The {command} by MLflow could not be started: {error}."
+            ) from error
+
+    def _run(self, words: list[str], command: str, seconds: float) -> Any:
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 words,

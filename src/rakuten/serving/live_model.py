@@ -73,6 +73,8 @@ class LiveModel:
         refusals: reason → models that were refused (artifact, golden, inference, no_hash).
         failures: what → times that it did not work (look_up, fetch, load).
         last_swap_seconds: from the look-up that found it to the assignment, of the last swap.
+        last_refusal: the last model that was refused, and when it may be tried again.
+        confirmed_at: when the registry last named the current version as champion.
     """
 
     def __init__(self, settings: Settings, root: Path, options: LiveOptions | None = None) -> None:
@@ -81,6 +83,7 @@ class LiveModel:
         self.refusals: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.last_swap_seconds: float | None = None
+        self.last_refusal: Failure | None = None
         self.confirmed_at: datetime | None = None
         self._options = options or LiveOptions()
         self._name = settings.mlflow_model_name
@@ -114,7 +117,7 @@ class LiveModel:
 
     def state(self) -> dict[str, Any]:
         """Whether there is a model that answers, what is not as it should be, and since when."""
-        current, failure = self.current, self._attempts.failure
+        current, failure, refusal = self.current, self._attempts.failure, self.last_refusal
         return {
             "ready": current is not None,
             "degraded": self._degraded(current, self._answer, failure),
@@ -122,25 +125,29 @@ class LiveModel:
             "version": current.info.version if current else None,
             "sha256": current.info.sha256 if current else None,
             "confirmed_at": _text(self.confirmed_at),
-            "last_refusal": failure.to_dict() if failure and failure.refused else None,
+            "last_refusal": refusal.to_dict() if refusal else None,
         }
 
     def _degraded(
         self, current: LoadedModel | None, answer: _Answer, failure: Failure | None
     ) -> list[str]:
+        """Reasons in words that anybody may read: details and addresses are in the log."""
         reasons = []
+        champion, last = answer.champion, _text(answer.at) or "never"
+        late = timedelta(seconds=max(_STALE_POLLS * self._poll, _STALE_SECONDS))
         if answer.problem:
-            reasons.append(answer.problem)
+            reasons.append(f"The model registry does not answer (last answer: {last}).")
         elif answer.at is None:
-            reasons.append("The registry was not asked yet.")
-        elif answer.champion is None:
-            reasons.append(f"The registry has no champion of {self._name}.")
-        elif current is None or current.info.sha256 != answer.champion.sha256:
-            why = failure.message if failure else "It is being loaded."
-            reasons.append(f"The champion is {answer.champion}, which does not answer yet. {why}")
-        late = max(_STALE_POLLS * self._poll, _STALE_SECONDS)
-        if answer.at and datetime.now(UTC) - answer.at > timedelta(seconds=late):
-            reasons.append(f"The registry last answered at {_text(answer.at)}.")
+            reasons.append("The model registry was not asked yet.")
+        elif datetime.now(UTC) - answer.at > late:
+            reasons.append(f"The model registry takes long to answer (last answer: {last}).")
+        if answer.at and champion is None:
+            reasons.append(f"The model registry has no champion of {self._name}.")
+        if champion and (current is None or current.info.sha256 != champion.sha256):
+            why = "is being loaded"
+            if failure:
+                why = f"was refused ({failure.reason})" if failure.refused else "cannot be fetched"
+            reasons.append(f"The champion, {champion}, {why}.")
         return reasons
 
     def _check(self) -> float:
@@ -210,10 +217,7 @@ class LiveModel:
         try:
             predictor = self._obtain(info)
         except RefusedModelError as error:
-            self.refusals[error.reason] += 1
-            failure = self._attempts.failed(info, error.message, error.reason)
-            log.error("%s is refused (%s): %s", info, error.reason, error.message)
-            log.info("the refused model is tried again at %s", _text(failure.retry_at))
+            self._refused(info, error)
             return
         except (RakutenError, OSError) as error:
             if self._stopping.is_set():
@@ -233,6 +237,13 @@ class LiveModel:
         self._attempts.forget()
         self._swap(predictor, info, begun)
         self._confirm(info)
+
+    def _refused(self, info: ModelInfo, error: RefusedModelError) -> None:
+        self.refusals[error.reason] += 1
+        self.last_refusal = self._attempts.failed(info, error.message, error.reason)
+        again = _text(self.last_refusal.retry_at)
+        fields = {"reason": error.reason, "retry_at": again}
+        log.error("%s is refused: %s", info, error.message, extra=fields)
 
     def _obtain(self, info: ModelInfo) -> Predictor:
         if not info.sha256:
@@ -269,10 +280,10 @@ class LiveModel:
 
     def _confirm(self, info: ModelInfo) -> None:
         """Record that the registry named this version; the file is written when it changes."""
-        at = self._answer.at if not self._answer.problem else None
-        self.confirmed_at = at or self.confirmed_at
+        at = self._answer.at
         if at is None:
             return
+        self.confirmed_at = at
         if self._recorded and self._recorded[0] == info and at - self._recorded[1] < _RECORD_AGAIN:
             return
         try:

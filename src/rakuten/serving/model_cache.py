@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ log = get_logger(__name__)
 FOLDER: Final = Path(".rakuten/models")
 """Where the cache lies below the project folder unless told otherwise."""
 CONFIRMED: Final = "confirmed.json"
+YOUNG_SECONDS: Final = 600.0
 _FETCHING: Final = "fetching"
 _REMOVING: Final = "removing"
 
@@ -108,16 +110,19 @@ class ModelCache:
         self._withdraw(self.path(sha256))
 
     def prune(self, keep: Collection[str]) -> list[str]:
-        """Remove all entries but those to keep and those that somebody is reading.
+        """Remove all entries but those to keep, those that somebody reads, and young ones.
 
-        The champion that was confirmed last and the one before it stay, whoever asks.
+        The champion that was confirmed last and the one before it stay, whoever asks. A young
+        entry may be what another process has just fetched.
         """
         confirmed = self.confirmed()
         kept = {*keep, *((confirmed.info.sha256, confirmed.previous) if confirmed else ())}
         self._remove(f".*.{_REMOVING}")
         removed = []
         for path in self.folder.glob("*"):
-            if is_sha256(path.name) and path.name not in kept and self._withdraw(path, idle=True):
+            if not is_sha256(path.name) or path.name in kept or _is_young(path):
+                continue
+            if self._withdraw(path, idle=True):
                 removed.append(path.name)
         return removed
 
@@ -218,6 +223,13 @@ def _opened(path: Path) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < YOUNG_SECONDS
+    except OSError:  # another process was quicker
+        return True
 
 
 def _restored(content: Any) -> Confirmed:
