@@ -41,6 +41,14 @@ class ModelError(RakutenError):
     """A model directory is absent, incomplete, altered, or of another format version."""
 
 
+class RefusedModelError(ModelError):
+    """A model that must not answer anybody; ``reason`` is a short, countable word."""
+
+    def __init__(self, reason: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
 class ImageError(RakutenError):
     """Bytes that are not a picture this project accepts; ``reason`` is a short, countable word."""
 
@@ -55,6 +63,10 @@ class TrackingError(RakutenError):
 
 class StoreAwayError(TrackingError):
     """Nobody answered (no connection, a time-out, a server error); it may do so later."""
+
+
+class WebhookError(RakutenError):
+    """A webhook that the registry did not sign, or not now; the answer to it is 401."""
 
 
 class PreflightError(RakutenError):
