@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from rakuten.models.predictor import Predictor
+from rakuten.models.predictor import Predictor, Product
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import TrainOutcome
 from rakuten.store.database import Database
@@ -18,7 +18,7 @@ from rakuten.store.records import (
     plain_features,
     to_plain,
 )
-from rakuten.store.spool import encode_line
+from rakuten.store.segment import encode_line
 from rakuten.store.tables import predictions
 from tests.store.material import make_feedback, make_record
 
@@ -83,24 +83,18 @@ def test_id_that_is_none_finds_nothing(database: Database, asked: str) -> None:
 def test_ids_are_version_7_and_sort_in_the_order_they_were_made() -> None:
     ids = [new_prediction_id() for _ in range(20_000)]
     assert ids == sorted(set(ids))
-    assert {(UUID(one).version, UUID(one).variant) for one in ids} == {
-        (7, "specified in RFC 4122")
-    }
+    assert {(UUID(one).version, UUID(one).variant) for one in ids} == {(7, "specified in RFC 4122")}
     made = datetime.fromtimestamp((UUID(ids[0]).int >> 80) / 1000, UTC)
     assert abs(datetime.now(UTC) - made) < timedelta(seconds=60)
     assert is_prediction_id(ids[0])
     assert not is_prediction_id(ids[0].upper())
 
 
-def test_row_of_a_real_answer_is_small(
-    trained_project: tuple[ProjectPaths, TrainOutcome], tmp_path: object
-) -> None:
-    from rakuten.data.sample import make_sample  # noqa: F401
-
+def test_row_of_a_real_answer_is_small(trained_project: tuple[ProjectPaths, TrainOutcome]) -> None:
     paths, _ = trained_project
     predictor = Predictor.load(paths.model)
     photo = next(iter(sorted((paths.raw / "images" / "image_train").iterdir()))).read_bytes()
-    answer = predictor.predict_one("Figurine Goku 15 cm", "Dragon Ball " * 10, photo)
+    answer = predictor.predict([Product("Figurine Goku 15 cm", "Dragon Ball " * 10, photo)])[0]
     features = plain_features(answer.features)
     assert len(features["text_embedding"]) > 1
     assert len(features["image_embedding"]) > 1

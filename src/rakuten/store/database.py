@@ -158,9 +158,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
             f"The folder of {url.database} cannot be made: {error.strerror}.",
             hint="set DATABASE_URL to a file in a folder that can be written",
         ) from error
-    engine = sa.create_engine(
-        url, hide_parameters=True, connect_args={"timeout": WORK_SECONDS}
-    )
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": WORK_SECONDS})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rakuten.errors import RecordRefusedError
+from rakuten.errors import DatabaseAwayError, RecordRefusedError
 from rakuten.store.database import Database
 from rakuten.store.records import PredictionRecord, is_prediction_id
+from rakuten.store.spool import Spool
 from rakuten.store.tables import predictions
 
 FIELDS = tuple(field.name for field in fields(PredictionRecord))
@@ -37,16 +38,29 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
         raise RecordRefusedError(f"A prediction cannot be stored: {error}.") from error
 
 
-def read_prediction(database: Database, prediction_id: str) -> PredictionRecord | None:
-    """An answer by its id; None where the database is up and does not hold it.
-
-    It may still lie in the spool then: :meth:`rakuten.store.spool.Spool.find`.
+def read_prediction(
+    database: Database, prediction_id: str, spool: Spool | None = None
+) -> PredictionRecord | None:
+    """An answer by its id, from the database or from the spool; None where both lack it.
 
     Raises:
-        DatabaseAwayError: nobody answered.
+        DatabaseAwayError: nobody answered, and the spool does not hold it.
     """
     if not is_prediction_id(prediction_id):
         return None
+    if spool is None:
+        return _from_database(database, prediction_id)
+    try:
+        found = _from_database(database, prediction_id) or spool.find(prediction_id)
+    except DatabaseAwayError:
+        if found := spool.find(prediction_id):
+            return found
+        raise
+    # Between the two looks it may have gone from one to the other.
+    return found or _from_database(database, prediction_id)
+
+
+def _from_database(database: Database, prediction_id: str) -> PredictionRecord | None:
     with database.read() as connection:
         found = select_predictions(connection, predictions.c.prediction_id == prediction_id)
     return found[0] if found else None
