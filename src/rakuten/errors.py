@@ -89,6 +89,26 @@ class ServiceProblem(RakutenError):
         self.status, self.reason = status, reason
 
 
+class StoreError(RakutenError):
+    """The prediction store refused, or holds something that cannot be read."""
+
+
+class DatabaseAwayError(StoreError):
+    """The database did not answer; it may do so later, and it never means that a row is absent."""
+
+
+class RecordRefusedError(StoreError):
+    """The database is up and refuses this very record, now and later."""
+
+
+class StoreFullError(StoreError):
+    """Nothing can be kept durably now: the database is away and the spool has no room."""
+
+
+class UnknownPredictionError(StoreError):
+    """The database is up and surely holds no prediction of this id."""
+
+
 class MissingExtraError(RakutenError):
     """An optional dependency is not installed."""
 
