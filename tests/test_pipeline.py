@@ -147,7 +147,8 @@ def test_changing_what_predict_reads_runs_predict_alone(finished: Path) -> None:
         run(finished, "dvc", "repro")
 
 
-def test_an_image_that_arrives_makes_ingest_stale(finished: Path) -> None:
+def test_a_photo_that_arrives_or_changes_is_noticed_by_all_that_read_it(finished: Path) -> None:
+    """Only ingest depends on the folder; its table of hashes tells the others."""
     merged = read_csv(finished / "data/interim/merged_train.csv")
     missing = merged.loc[merged["image_status"] == "missing", "image_path"].iloc[0]
     path = finished / "data/raw" / missing
@@ -159,6 +160,8 @@ def test_an_image_that_arrives_makes_ingest_stale(finished: Path) -> None:
         merged = read_csv(finished / "data/interim/merged_train.csv")
         status = merged.loc[merged["image_path"] == missing, "image_status"]
         assert status.tolist() == ["ok"]
+        Image.new("RGB", (500, 500), "blue").save(path, "JPEG")
+        assert ran(finished)[:3] == ["ingest", "features", "train"]
     finally:
         path.unlink()
         run(finished, "dvc", "repro")
