@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
+ResultT = TypeVar("ResultT")
 _TYPES = TypeAdapter(list[ProductTypeOut])
 
 
@@ -129,7 +130,8 @@ class Client:
 
     def product_types(self) -> list[ProductTypeOut]:
         """The types that the live model knows."""
-        return self._parse(_TYPES.validate_json, self._request("GET", "/v1/product-types"))
+        response = self._request("GET", "/v1/product-types")
+        return _parse(_TYPES.validate_json, response)
 
     def model(self) -> ModelOut:
         """The live model."""
@@ -145,7 +147,7 @@ class Client:
         body: Any = None,
     ) -> AnswerT:
         response = self._request(method, path, params=params, body=body)
-        return self._parse(answer.model_validate_json, response)
+        return _parse(answer.model_validate_json, response)
 
     def _request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
@@ -165,15 +167,15 @@ class Client:
             raise _problem(response)
         return response
 
-    def _parse(self, parse: Any, response: "httpx.Response") -> Any:
-        try:
-            return parse(response.content)
-        except ValidationError as error:
-            raise ServiceAwayError(
-                f"{response.url} gives an answer of another form ({error.error_count()} "
-                "differences).",
-                hint="check the address; client and service should be of one version",
-            ) from error
+
+def _parse(parse: Callable[[bytes], ResultT], response: "httpx.Response") -> ResultT:
+    try:
+        return parse(response.content)
+    except ValidationError as error:
+        raise ServiceAwayError(
+            f"{response.url} gives an answer of another form ({error.error_count()} differences).",
+            hint="check the address; client and service should be of one version",
+        ) from error
 
 
 def _product(designation: str, description: str, image: bytes | None) -> dict[str, Any]:

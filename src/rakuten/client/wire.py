@@ -167,8 +167,8 @@ class ModelOut(_Answer):
     alias: str = "champion"
     sha256: str
     run_id: str
-    loaded_at: datetime
+    registered_at: datetime
     scores: dict[str, float | None]
     lineage: dict[str, str]
-    threshold: float
+    threshold: float | None
     branches: list[str]

@@ -1,10 +1,12 @@
 """Predictions and stored rows as the answers that clients get."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from rakuten.client.wire import ModelRef, StoredPrediction
+from rakuten.models.explanation import Explanation
 from rakuten.serving.engine import Answer
-from rakuten.serving.live_model import ModelInfo
+from rakuten.serving.model_info import ModelInfo
 from rakuten.store.records import FeedbackRecord, PredictionRecord
 
 
@@ -40,3 +42,43 @@ def alternatives(answer: Answer) -> list[dict[str, Any]]:
 def model_ref(info: ModelInfo) -> dict[str, Any]:
     """The model that gave an answer."""
     return {"name": info.name, "version": info.version, "sha256": info.sha256}
+
+
+def plain_explanation(found: Explanation) -> dict[str, Any]:
+    """An explanation as JSON values."""
+    return asdict(found)
+
+
+def stored_out(record: PredictionRecord, feedback: Sequence[FeedbackRecord] = ()) -> dict[str, Any]:
+    """A remembered answer in the form of :class:`rakuten.client.wire.StoredPrediction`."""
+    return {
+        "prediction_id": record.prediction_id,
+        "created_at": record.created_at,
+        "designation": record.designation,
+        "description": record.description,
+        "has_image": record.image_sha256 is not None,
+        "prdtypecode": record.prdtypecode,
+        "label": record.label,
+        "confidence": record.confidence,
+        "decision": record.decision,
+        "alternatives": record.alternatives,
+        "modalities": record.modalities,
+        "image_status": record.image_status,
+        "model": {
+            "name": record.model_name,
+            "version": record.model_version,
+            "sha256": record.model_sha256,
+        },
+        "feedback": [feedback_out(given) for given in feedback],
+    }
+
+
+def feedback_out(record: FeedbackRecord) -> dict[str, Any]:
+    """Feedback in the form of :class:`rakuten.client.wire.FeedbackOut`."""
+    return {
+        "prediction_id": record.prediction_id,
+        "prdtypecode": record.prdtypecode,
+        "reviewer": record.reviewer,
+        "note": record.note,
+        "given_at": record.given_at,
+    }

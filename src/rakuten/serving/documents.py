@@ -3,9 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
-from rakuten.client.wire import Problem
+from rakuten.client.wire import BatchIn, ClaimIn, FeedbackIn, Problem, ProductIn
 from rakuten.serving.problems import MEDIA_TYPE
 
 
@@ -35,3 +36,18 @@ def body_of(model: type[BaseModel], *, form: bool = False) -> dict[str, Any]:
         properties["image"] = {"type": "string", "format": "binary"}
         content["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def finish_document(app: FastAPI) -> None:
+    """Add what routes that read and write JSON by themselves refer to."""
+    make = app.openapi
+
+    def document() -> dict[str, Any]:
+        found = make()
+        schemas = found.setdefault("components", {}).setdefault("schemas", {})
+        for model in (Problem, ProductIn, BatchIn, FeedbackIn, ClaimIn):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.setdefault(model.__name__, schema)
+        return found
+
+    app.openapi = document  # type: ignore[method-assign]

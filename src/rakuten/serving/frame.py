@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import MutableMapping
 from typing import Any, Final
 from uuid import uuid4
 
@@ -65,9 +64,7 @@ class Frame:
             self._metrics.request_seconds.labels(route).observe(seconds)
             _write_log(scope, route, status, seconds, request_id)
 
-    async def _limited(
-        self, scope: Scope, receive: Receive, send: Send, headers: Headers
-    ) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         """Refuse a body over the limit: by its announced length, else while it comes in."""
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body:
@@ -100,7 +97,7 @@ class Frame:
         await problem_response(error, scope["path"])(scope, receive, send)
 
 
-def _add_headers(headers: MutableMapping[str, str], request_id: str, path: str) -> None:
+def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:
     headers["x-request-id"] = request_id
     for name, value in _HEADERS.items():
         if name == "content-security-policy" and path.startswith(_PAGES):
@@ -114,9 +111,7 @@ def _route(scope: Scope) -> str:
     return str(getattr(route, "path", "none"))
 
 
-def _write_log(
-    scope: Scope, route: str, status: int, seconds: float, request_id: str
-) -> None:
+def _write_log(scope: Scope, route: str, status: int, seconds: float, request_id: str) -> None:
     state: dict[str, Any] = scope.get("state", {})
     log.info(
         "%s %s %d",

@@ -2,18 +2,20 @@
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from rakuten.client.wire import BatchIn, ProductIn
 from rakuten.errors import ImageError
 from rakuten.imaging import MAX_BYTES, MAX_PIXELS, decode_image
 from rakuten.models.predictor import Product
 from rakuten.serving.problems import ServiceError, invalid
+
+FormT = TypeVar("FormT", bound=BaseModel)
 
 _JSON: Final = "application/json"
 _FORM: Final = "multipart/form-data"
@@ -41,10 +43,19 @@ async def read_items(request: Request) -> list[Any]:
     Raises:
         ServiceError: 415 for another kind of body, 422 for one that has not the form.
     """
+    return (await read_json(request, BatchIn)).items
+
+
+async def read_json(request: Request, form: type[FormT]) -> FormT:
+    """A small JSON body in a form.
+
+    Raises:
+        ServiceError: 415 for another kind of body, 422 for one that has not the form.
+    """
     if _media_type(request) != _JSON:
         raise ServiceError(415, f"Send {_JSON}.", reason="media_type")
     try:
-        return BatchIn.model_validate_json(await request.body()).items
+        return form.model_validate_json(await request.body())
     except ValidationError as error:
         raise invalid(error) from error
 
@@ -93,22 +104,24 @@ def image_problem(image: bytes) -> ServiceError:
 
 async def _form_product(request: Request) -> Product:
     try:
-        form = await request.form(max_files=1, max_fields=_FIELDS)
-    except MultiPartException as error:
-        raise ServiceError(422, f"The form cannot be read: {error.message}", reason="form") from error
-    async with form:
-        texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-        upload = form.get("image")
-        try:
-            checked = ProductIn.model_validate({**texts, "image": None})
-        except ValidationError as error:
-            raise invalid(error) from error
-        if upload is None:
-            return Product(checked.designation, checked.description)
-        if not isinstance(upload, UploadFile):
-            raise ServiceError(422, "image must be a file.", reason="form")
-        image = await upload.read(MAX_BYTES + 1)
-    return Product(checked.designation, checked.description, _checked(image))
+        async with request.form(max_files=1, max_fields=_FIELDS) as form:
+            return await _read_form(form)
+    except HTTPException as error:  # Starlette's word for a malformed form
+        detail = f"The form cannot be read: {error.detail}"
+        raise ServiceError(422, detail, reason="form") from error
+
+
+async def _read_form(form: FormData) -> Product:
+    texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    upload = form.get("image")
+    if isinstance(upload, str):
+        raise ServiceError(422, "image must be a file.", reason="form")
+    try:
+        checked = ProductIn.model_validate(texts)
+    except ValidationError as error:
+        raise invalid(error) from error
+    image = None if upload is None else _checked(await upload.read(MAX_BYTES + 1))
+    return Product(checked.designation, checked.description, image)
 
 
 def _decode_base64(text: str | None) -> bytes | None:

@@ -40,7 +40,7 @@ async def predict(
     explain: Explain = False,
     on_image_error: OnImageError = "refuse",
 ) -> Response:
-    """Classify one listing: JSON with the photo in base64, or multipart with the photo as a file."""
+    """Classify one listing: JSON with the photo in base64, or a form with the photo as a file."""
     product = await read_product(request)
     _require_content(product)
     (answer,) = await service.engine.answer([product])
