@@ -50,10 +50,12 @@ async def ask(engine: Engine, *titles: str) -> list[Any]:
 def test_what_waits_is_answered_in_one_batch(loaded: LoadedModel, slow: Slow) -> None:
     async def run() -> None:
         engine = engine_of(loaded, slow)
-        asking = asyncio.create_task(ask(engine, *(f"console {n}" for n in range(20))))
-        await asyncio.sleep(0.2)
+        first = asyncio.create_task(ask(engine, "console 0"))
+        await asyncio.sleep(0.1)
+        others = asyncio.create_task(ask(engine, *(f"console {n}" for n in range(1, 20))))
+        await asyncio.sleep(0.1)
         slow.gate.set()
-        answers = await asking
+        answers = [*await first, *await others]
         await engine.drain()
         expected = loaded.predictor.predict([Product(f"console {n}") for n in range(20)])
         found = [answer[0].prediction.prdtypecode for answer in answers]

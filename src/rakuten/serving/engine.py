@@ -109,13 +109,14 @@ class _Lane:
         self._running: asyncio.Task[None] | None = None
         self.waiting = 0
 
-    async def submit(self, products: Sequence[Product]) -> list[Answer]:
+    def submit(self, products: Sequence[Product]) -> "asyncio.Future[list[Answer]]":
+        """Queue products at once, so that the next request is counted against them."""
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Job(products, future))
         self.waiting += len(products)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return await future
+        return future
 
     async def drain(self) -> None:
         while self._running is not None:
