@@ -50,7 +50,9 @@ def make_record(random: np.random.Generator) -> PredictionRecord:
     )
 
 
-def measure(writer: Writer, threads: int, seconds: float) -> tuple[Counter[str], list[float], float]:
+def measure(
+    writer: Writer, threads: int, seconds: float
+) -> tuple[Counter[str], list[float], float]:
     """Submit from many threads; returns kept records by place, latencies in ms, processor s."""
     records = [make_record(np.random.default_rng(n)) for n in range(50)]
     counts: Counter[str] = Counter()

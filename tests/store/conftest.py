@@ -1,5 +1,6 @@
 """A migrated SQLite file for most tests; PostgreSQL with fsync on for those marked ``servers``."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def cluster() -> Iterator[Postgres]:
     """A PostgreSQL whose commits are on disk."""
     with postgres(fsync=True) as running:
         yield running
+        running.process.stop(signal.SIGQUIT)  # nobody needs what a checkpoint would save
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def load_until_killed(url: str, spool: Path, count: int, seconds: float = 0) -> 
     child.send_signal(signal.SIGKILL)
     lines += child.stdout.read().splitlines(keepends=True)
     child.wait()
-    return dict(line.split() for line in lines if line.endswith("\n"))  # type: ignore[misc]
+    return dict(line.split() for line in lines if line.endswith("\n"))
 
 
 def count_pairs(database: Database) -> tuple[int, int]:
@@ -111,8 +111,7 @@ def test_killed_process_whose_database_was_away_lost_nothing(tmp_path: Path) -> 
     database = Database(f"sqlite:///{tmp_path / 'predictions.db'}")
     database.migrate()
     with running(database, Spool(spool)) as writer:
-        wait_until(lambda: writer.state().spooled == 0)
-        assert writer.submit(make_record()).result(10) == "stored"
+        wait_until(lambda: writer.submit(make_record()).result(10) == "stored")
     assert set(acknowledged) <= set(stored_ids(database))
     assert all(read_feedback(database, one) for one in list(acknowledged)[:50])
 
@@ -156,9 +155,10 @@ def test_commit_that_hangs_goes_to_the_spool_and_in_once(
             begun = time.monotonic()
             assert writer.submit(make_record()).result(5) == "spooled"
             assert time.monotonic() - begun < 0.5
-        wait_until(lambda: writer.state().spooled == 0 and writer.state().database_up)
-        assert writer.submit(make_record()).result(10) == "stored"
-    assert len(stored_ids(database)) == 4
+        wait_until(lambda: writer.submit(make_record()).result(10) == "stored")
+    written = stored_ids(database)
+    assert len(written) == len(set(written))
+    assert record.prediction_id in written
 
 
 @pytest.mark.servers
@@ -267,6 +267,7 @@ def test_full_disk_is_told_at_once_and_ends_when_there_is_room(
 ) -> None:
     disk = tmp_path / "disk"
     small_disk(disk, "200k")
+    (disk / "ballast").write_bytes(b"x" * 50_000)
     database = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     spool = Spool(disk / "spool", segment_bytes=40_000)
     with running(database, spool) as writer:
@@ -281,10 +282,10 @@ def test_full_disk_is_told_at_once_and_ends_when_there_is_room(
         failure = writer.submit(make_record()).exception(10)
         assert isinstance(failure, StoreFullError)
         assert time.monotonic() - begun < 1
-        first = sorted((disk / "spool").iterdir())[0]
-        first.rename(tmp_path / first.name)  # somebody makes room
+        (disk / "ballast").unlink()  # somebody makes room
         assert writer.submit(make_record()).result(10) == "spooled"
-    assert len(kept) > 50
+    assert len(kept) > 20
+    assert spool.waiting == len(kept) + 1
 
 
 def test_full_spool_does_not_matter_while_the_database_is_back(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
         max_overflow=5,
         hide_parameters=True,
         json_serializer=_dump,
+        use_native_hstore=False,
         pool_timeout=CONNECT_SECONDS,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
