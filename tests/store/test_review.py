@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 from tests.store.material import make_feedback, make_record
 
 CLAIM = """
-import sys
+import sys, time
 from rakuten.store.database import Database
 from rakuten.store.review import claim
 database, reviewer = Database(sys.argv[1]), sys.argv[2]
@@ -32,6 +32,7 @@ while True:
         break
     for record in records:
         print(record.prediction_id)
+    time.sleep(0.01)  # to look at them
 """
 
 

@@ -1,5 +1,6 @@
 """Nothing acknowledged is lost, nothing is there twice, and an answer waits for the disk."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -390,3 +391,26 @@ def test_left_segment_of_a_process_that_died_is_taken_in_by_another(
         assert read_prediction(database, record.prediction_id) is None
         neighbour.rotate()  # as the kernel does when a process ends
         wait_until(lambda: read_prediction(database, record.prediction_id) == record)
+
+
+@pytest.mark.servers
+def test_server_that_stands_still_costs_one_wait_and_no_record(tmp_path: Path) -> None:
+    with postgres() as cluster:
+        cluster.make_database("store")
+        database = Database(postgres_url(cluster, "store"))
+        database.migrate()
+        with running(database, Spool(tmp_path), commit_seconds=1) as writer:
+            assert writer.submit(make_record()).result(10) == "stored"
+            query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'rakuten'"
+            pids = [int(pid) for pid in cluster.query("store", query)]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                assert writer.submit(make_record()).result(5) == "spooled"
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: writer.submit(make_record()).result(10) == "stored")
+        written = stored_ids(database)
+        assert len(written) == len(set(written)) >= 3
+        database.close()

@@ -241,6 +241,8 @@ class Writer:
                 self._drain()
                 pause = _FIRST_PAUSE
             except StoreError as error:
+                if self._stopping:
+                    return
                 if self._database_up:
                     log.warning("the spool is not replayed yet", extra=_why(error))
                 self._database_up = False
