@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from rakuten.errors import DatabaseAwayError, RecordRefusedError, StoreError, StoreFullError
 from rakuten.store.database import Database
 from rakuten.store.feedback import read_feedback
+from rakuten.store.inbox import Kept
 from rakuten.store.predictions import read_prediction
 from rakuten.store.spool import Spool
 from rakuten.store.tables import feedback, predictions
-from rakuten.store.writer import Kept, Writer
+from rakuten.store.writer import Writer
 from tests.conftest import REPOSITORY, MountSmallDisk
 from tests.servers.postgres import postgres
 from tests.servers.process import free_port
@@ -296,13 +297,15 @@ def test_full_spool_does_not_matter_while_the_database_is_back(tmp_path: Path) -
     spool.rotate()
     database = Database(f"sqlite:///{tmp_path / 'predictions.db'}")
     database.migrate()
-    with running(database, spool) as writer:
-        with database.write():  # the replay must wait
-            future = writer.submit_many([make_record() for _ in range(8)])
-            time.sleep(0.5)
-            assert not future.done()
-        assert future.result(10) == "stored"
-        wait_until(lambda: writer.state().spooled == 0)
+    writer = Writer(database, spool)
+    with database.write():  # the replay must wait
+        writer.start()
+        future = writer.submit_many([make_record() for _ in range(8)])
+        time.sleep(0.5)
+        assert not future.done()
+    assert future.result(10) == "stored"
+    wait_until(lambda: writer.state().spooled == 0)
+    writer.stop(10)
     assert len(stored_ids(database)) == 12
 
 

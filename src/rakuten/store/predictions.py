@@ -48,16 +48,30 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
     """
     if not records:
         return
+    if connection.dialect.name == "postgresql":
+        table = _as_one_value(records)
+        if table is not None:
+            connection.exec_driver_sql(_INSERT_TABLE, (table,))
+            return
+    statement = insert_for(connection, predictions).on_conflict_do_nothing()
     try:
-        if connection.dialect.name == "postgresql":
-            table = _as_one_value(records)
-            if table is not None:
-                connection.exec_driver_sql(_INSERT_TABLE, (table,))
-                return
-        statement = insert_for(connection, predictions).on_conflict_do_nothing()
         connection.execute(statement, [vars(record) for record in records])
     except (TypeError, ValueError) as error:  # psycopg writes JSON itself and lets these through
-        raise RecordRefusedError(f"A prediction cannot be stored: {error}.") from error
+        raise _not_json(error) from error
+
+
+def insert_alone(database: Database, records: Sequence[PredictionRecord], seconds: float) -> bool:
+    """Write answers and nothing else, in one round trip; false where that cannot be done.
+
+    Raises:
+        As :meth:`Database.write` and :func:`insert_predictions` do.
+    """
+    table = None if database.is_sqlite else _as_one_value(records)
+    if table is None:
+        return False
+    with database.statement(seconds) as connection:
+        connection.exec_driver_sql(_INSERT_TABLE, (table,))
+    return True
 
 
 def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
@@ -67,8 +81,15 @@ def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
     which its columns take but its functions do not.
     """
     rows = [to_plain(record) for record in records]
-    table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise _not_json(error) from error
     return None if "\\u0000" in table or _LONE.search(table) else table
+
+
+def _not_json(error: Exception) -> RecordRefusedError:
+    return RecordRefusedError(f"A prediction cannot be stored: {error}.")
 
 
 def read_prediction(
