@@ -15,6 +15,7 @@ from rakuten.store.feedback import put_feedback
 from rakuten.store.predictions import insert_predictions
 from rakuten.store.records import PredictionRecord
 from rakuten.store.review import _free, _take, claim, claims_of, queue, release, renew
+from rakuten.store.tables import predictions, to_review
 from tests.conftest import REPOSITORY
 from tests.store.material import make_feedback, make_record
 
@@ -88,6 +89,23 @@ def test_pages_under_inserts_show_every_answer_once(database: Database) -> None:
     old = set(ids(before))
     expected = ids(sorted(before, key=lambda r: (r.confidence, r.prediction_id)))
     assert [one for one in shown if one in old] == expected
+
+
+def test_feedback_that_came_before_its_answer_keeps_it_out(database: Database) -> None:
+    record = make_record()
+    with database.write() as connection:
+        put_feedback(connection, [make_feedback(record.prediction_id)])
+        insert_predictions(connection, [record])
+    assert queue(database, 10).records == []
+    assert claim(database, "anna", 1, 60)[0] == []
+
+
+def test_answer_that_was_reviewed_leaves_the_index_of_the_queue(database: Database) -> None:
+    record, open_one = add(database, [0.1, 0.2])
+    with database.write() as connection:
+        put_feedback(connection, [make_feedback(record.prediction_id)])
+        where = predictions.select().where(to_review)
+        assert [row.prediction_id for row in connection.execute(where)] == ids([open_one])
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "W10", "WzEsMl0", "e30", "A" * 5000, "\x00"])
