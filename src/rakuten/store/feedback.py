@@ -18,6 +18,15 @@ def put_feedback(connection: sa.Connection, records: Sequence[FeedbackRecord]) -
     """Write corrections; the same one twice is one, and an older one never replaces a newer."""
     if not records:
         return
+    # Answers before feedback, in the order of their ids: as an erasure takes its locks.
+    given = {record.prediction_id: record.given_at for record in records}
+    reviewed = sa.update(predictions).where(
+        predictions.c.prediction_id == sa.bindparam("id"), predictions.c.reviewed_at.is_(None)
+    )
+    connection.execute(
+        reviewed.values(reviewed_at=sa.bindparam("given")),
+        [{"id": one, "given": given[one]} for one in sorted(given)],
+    )
     insert = insert_for(connection, feedback)
     values = {c.name: insert.excluded[c.name] for c in feedback.c if c not in set(_KEY)}
     statement = insert.on_conflict_do_update(

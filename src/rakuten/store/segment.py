@@ -69,10 +69,11 @@ class Segment:
         self.size = 0
 
     def append(self, content: bytes) -> None:
-        """Write lines and wait for the disk; where that fails, the file is as it was before.
+        """Write lines and wait for the disk; where that fails, they are cut off again.
 
         Raises:
-            OSError: the file system refused; if the segment is ``broken`` by it, leave it.
+            OSError: the file system refused; then leave the segment, for after a failed sync
+                nobody knows what the file will hold.
         """
         try:
             written = 0

@@ -97,7 +97,7 @@ class Spool:
                     raise self._full(None)
                 active.append(content)
             except OSError as error:
-                self.rotate()  # after a failed sync nobody knows what the file will hold
+                self.rotate()
                 raise self._full(error) from error
             name = active.path.name
             self._counts[name] = self._counts.get(name, 0) + len(records)

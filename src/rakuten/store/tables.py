@@ -43,14 +43,17 @@ predictions: Final = sa.Table(
     sa.Column("key_id", sa.String(32)),
     sa.Column("features", sa.JSON, nullable=False),
     sa.Column("erased_at", UtcTime),
+    # Keeps what was looked at out of the queue's index; the rows of feedback are what counts.
+    sa.Column("reviewed_at", UtcTime),
 )
 
 to_review: Final = (
     (predictions.c.decision == sa.literal_column("'review'"))
     & predictions.c.erased_at.is_(None)
+    & predictions.c.reviewed_at.is_(None)
     & (predictions.c.designation.is_not(None) | predictions.c.image_sha256.is_not(None))
 )
-"""Rows that a person should look at, and can: their content is kept."""
+"""Rows that a person should look at, can (their content is kept), and did not so far."""
 
 sa.Index(
     "ix_predictions_to_review",

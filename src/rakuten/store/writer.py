@@ -1,29 +1,29 @@
 """Durable, in groups: one thread commits whatever waits, and the spool takes it meanwhile."""
 
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Literal
-
-import sqlalchemy as sa
+from typing import Final
 
 from rakuten.errors import RakutenError, RecordRefusedError, StoreError, StoreFullError
 from rakuten.logs import get_logger
 from rakuten.store.database import Database
 from rakuten.store.feedback import put_feedback
-from rakuten.store.predictions import insert_predictions
+from rakuten.store.inbox import MAX_WAITING, Entry, Inbox, Kept, fail, records_of, resolve
+from rakuten.store.predictions import insert_alone, insert_predictions
 from rakuten.store.records import Record, feedback_of, predictions_of
 from rakuten.store.retention import forget_erased
 from rakuten.store.spool import BATCH, Spool
 
 log = get_logger(__name__)
 
-Kept = Literal["stored", "spooled"]
-MAX_WAITING: Final = 10_000
 _GROUP: Final = 1_000
+_TURN_GROUP: Final = BATCH // 2
+"""While new records and replayed ones take turns, so that what waits becomes less."""
+_TURN_SECONDS: Final = 0.001
 COMMIT_SECONDS: Final = 5.0
 """A commit that takes longer counts as lost; its records go to the spool, then in once."""
 _FIRST_PAUSE: Final = 0.2
@@ -38,12 +38,6 @@ class WriterState:
     database_up: bool
     spooled: int
     waiting: int
-
-
-@dataclass(frozen=True)
-class _Entry:
-    records: tuple[Record, ...]
-    future: "Future[Kept]"
 
 
 class Writer:
@@ -71,14 +65,12 @@ class Writer:
     ) -> None:
         self._database = database
         self._spool = spool
-        self._max_waiting = max_waiting
         self._commit_seconds = commit_seconds
-        self._entries: deque[_Entry] = deque()
-        self._waiting = 0
-        self._condition = threading.Condition()
-        self._stopping = False
+        self._inbox = Inbox(max_waiting)
+        self._stopped = threading.Event()
         self._direct = True
         self._database_up = True
+        self._crowded = False
         self._order = threading.Lock()  # held while a group is kept, and for the end of a replay
         self._wake = threading.Event()
         self._threads = [
@@ -101,17 +93,14 @@ class Writer:
             Whether all of them are; the futures of the others have failed.
         """
         end = time.monotonic() + timeout
-        with self._condition:
-            self._stopping = True
-            self._condition.notify_all()
+        self._inbox.close()
+        self._stopped.set()
         self._wake.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, end - time.monotonic()))
-        with self._condition:
-            left, self._entries = list(self._entries), deque()
-            self._waiting = 0
-        _fail(left, StoreError("The store was stopped before a record could be kept."))
+        left = self._inbox.empty()
+        fail(left, StoreError("The store was stopped before a record could be kept."))
         if not any(thread.is_alive() for thread in self._threads):
             self._spool.rotate()
         return not left and not self._threads[0].is_alive()
@@ -128,67 +117,34 @@ class Writer:
             they can be kept nowhere, with RecordRefusedError where one of them never can, and
             with StoreError once the writer is stopped. It cannot be cancelled.
         """
-        entry = _Entry(tuple(records), Future())
-        entry.future.set_running_or_notify_cancel()
-        with self._condition:
-            refusal = self._refusal(len(records))
-            if refusal is None:
-                self._entries.append(entry)
-                self._waiting += len(records)
-                self._condition.notify()
-        if refusal is not None:
-            entry.future.set_exception(refusal)
-        return entry.future
+        return self._inbox.put(records)
 
     def state(self) -> WriterState:
         """How things stand now; asks nobody."""
-        return WriterState(self._database_up, self._spool.waiting, self._waiting)
-
-    def _refusal(self, count: int) -> RakutenError | None:
-        if self._stopping:
-            return StoreError("The store is being stopped.")
-        if self._waiting + count > self._max_waiting:
-            return StoreFullError(
-                f"{self._waiting} records wait for the disk already.",
-                hint="the database is slower than the requests that come in",
-            )
-        return None
+        return WriterState(self._database_up, self._spool.waiting, self._inbox.waiting)
 
     # --- keeping ---------------------------------------------------------------------------
 
     def _write_groups(self) -> None:
-        while group := self._next_group():
+        while group := self._inbox.take(_TURN_GROUP if self._crowded else _GROUP):
             try:
                 with self._order:
                     self._keep(group)
             except Exception as error:  # the thread must outlive whatever one group holds
                 log.exception("a group of records could not be kept")
-                _fail(group, StoreError(f"Records could not be kept: {error}."))
+                fail(group, StoreError(f"Records could not be kept: {error}."))
 
-    def _next_group(self) -> list[_Entry]:
-        with self._condition:
-            while not self._entries and not self._stopping:
-                self._condition.wait()
-            group: list[_Entry] = []
-            size = 0
-            while self._entries and size < _GROUP:
-                group.append(self._entries.popleft())
-                size += len(group[-1].records)
-            self._waiting -= size
-            return group
-
-    def _keep(self, group: list[_Entry]) -> None:
+    def _keep(self, group: list[Entry]) -> None:
         if not (self._direct and self._commit(group)):
             self._set_aside(group)
 
-    def _commit(self, group: list[_Entry]) -> bool:
+    def _commit(self, group: list[Entry]) -> bool:
         """Commit a group; false where the database is away."""
         try:
-            with self._database.write(self._commit_seconds) as connection:
-                _write(connection, _records(group))
+            self._write(records_of(group))
         except RecordRefusedError as error:
             if len(group) == 1:
-                _fail(group, error)
+                fail(group, error)
             else:  # find the one at fault; the others are not to blame
                 for entry in group:
                     self._keep([entry])
@@ -200,33 +156,40 @@ class Writer:
             self._wake.set()
             return False
         self._database_up = True
-        _resolve(group, "stored")
+        resolve(group, "stored")
         return True
 
-    def _set_aside(self, group: list[_Entry]) -> None:
+    def _write(self, records: list[Record]) -> None:
+        answers, said = predictions_of(records), feedback_of(records)
+        if said or not insert_alone(self._database, answers, self._commit_seconds):
+            with self._database.write(self._commit_seconds) as connection:
+                insert_predictions(connection, answers)
+                put_feedback(connection, said)
+
+    def _set_aside(self, group: list[Entry]) -> None:
         try:
-            self._spool.append(_records(group))
+            self._spool.append(records_of(group))
         except RecordRefusedError as error:
             if len(group) == 1:
-                _fail(group, error)
+                fail(group, error)
             else:
                 for entry in group:
                     self._set_aside([entry])
         except StoreFullError as error:
             # Back, but not caught up yet: a record has its id, so its place does not matter.
             if not (self._database_up and self._commit(group)):
-                _fail(group, error)
+                fail(group, error)
         else:
-            _resolve(group, "spooled")
+            resolve(group, "spooled")
 
     # --- coming back -----------------------------------------------------------------------
 
     def _bring_back(self) -> None:
         pause = _FIRST_PAUSE
-        while not self._stopping:
+        while not self._stopped.is_set():
             self._wake.wait(_ORPHANS_SECONDS if self._direct else pause)
             self._wake.clear()
-            if self._stopping or (self._direct and self._spool.is_empty()):
+            if self._stopped.is_set() or (self._direct and self._spool.is_empty()):
                 continue
             try:
                 self._database.ping()
@@ -234,63 +197,53 @@ class Writer:
                 self._drain()
                 pause = _FIRST_PAUSE
             except StoreError as error:
+                if self._stopped.is_set():
+                    return
                 if self._database_up:
                     log.warning("the spool is not replayed yet", extra=_why(error))
                 self._database_up = False
-                self._pause(pause)
+                self._stopped.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception:  # the thread must outlive whatever a segment holds
                 log.exception("the spool could not be replayed")
-                self._pause(_LONGEST_PAUSE)
+                self._stopped.wait(_LONGEST_PAUSE)
 
     def _drain(self) -> None:
-        """Replay until little is left, then the rest while no group is kept."""
-        replayed = 0
-        while not self._stopping:
-            self._spool.rotate()
-            count = self._spool.replay(self._apply)
-            replayed += count
-            if count < BATCH:
-                break
+        """Replay until little is left, then the rest while no group is kept.
+
+        Where records come in faster than the database takes them, a replay in the background
+        would never end: then new ones wait for their turn between its batches.
+        """
+        replayed, before = 0, math.inf
+        try:
+            while not self._stopped.is_set():
+                self._spool.rotate()
+                count = self._spool.replay(self._apply_in_turn if self._crowded else self._apply)
+                replayed += count
+                if count < BATCH:
+                    break
+                self._crowded = self._crowded or count > before / 2
+                before = count
+            with self._order:
+                self._spool.rotate()
+                replayed += self._spool.replay(self._apply)
+                self._direct = self._direct or self._spool.is_empty()
+        finally:
+            self._crowded = False
+        log.info("the spool is replayed", extra={"records": replayed})
+
+    def _apply_in_turn(self, records: list[Record]) -> None:
         with self._order:
-            self._spool.rotate()
-            replayed += self._spool.replay(self._apply)
-            back = not self._direct and self._spool.is_empty()
-            self._direct = self._direct or back
-        if replayed or back:
-            log.info("the spool is replayed", extra={"records": replayed})
+            self._apply(records)
+        time.sleep(_TURN_SECONDS)  # a lock alone would mostly come back to this thread
 
     def _apply(self, records: list[Record]) -> None:
-        if self._stopping:
+        if self._stopped.is_set():
             raise StoreError("The store is being stopped.")
         with self._database.write(self._commit_seconds) as connection:
-            _write(connection, records)
+            insert_predictions(connection, predictions_of(records))
+            put_feedback(connection, feedback_of(records))
             forget_erased(connection, [record.prediction_id for record in records])
-
-    def _pause(self, seconds: float) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._stopping, seconds)
-
-
-def _write(connection: sa.Connection, records: list[Record]) -> None:
-    insert_predictions(connection, predictions_of(records))
-    put_feedback(connection, feedback_of(records))
-
-
-def _records(group: Sequence[_Entry]) -> list[Record]:
-    return [record for entry in group for record in entry.records]
-
-
-def _resolve(group: Sequence[_Entry], kept: Kept) -> None:
-    for entry in group:
-        entry.future.set_result(kept)
-
-
-def _fail(group: Sequence[_Entry], error: RakutenError) -> None:
-    """One error each: a traceback belongs to the thread that raises it."""
-    for entry in group:
-        if not entry.future.done():
-            entry.future.set_exception(type(error)(error.message, hint=error.hint))
 
 
 def _why(error: RakutenError) -> dict[str, str]:

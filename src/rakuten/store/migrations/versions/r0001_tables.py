@@ -11,7 +11,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 _TO_REVIEW = sa.text(
-    "decision = 'review' AND erased_at IS NULL"
+    "decision = 'review' AND erased_at IS NULL AND reviewed_at IS NULL"
     " AND (designation IS NOT NULL OR image_sha256 IS NOT NULL)"
 )
 _PHOTO = sa.text("image_sha256 IS NOT NULL")
@@ -76,6 +76,7 @@ def _predictions() -> None:
         sa.Column("key_id", sa.String(32)),
         sa.Column("features", sa.JSON, nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True)),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     )
     op.create_index("ix_predictions_created_at", "predictions", ["created_at"])
