@@ -229,11 +229,14 @@ def test_a_champion_that_was_rolled_back_while_it_was_fetched_never_answers(
         shop.promote(1)
         return found
 
-    monkeypatch.setattr(LiveModel, "_obtain", obtain_then_roll_back)
     swap = LiveModel._swap
-    monkeypatch.setattr(
-        LiveModel, "_swap", lambda self, *a: (seen.append(a[1].version), swap(self, *a))
-    )
+
+    def swap_and_tell(self: LiveModel, found: Predictor, info: ModelInfo, begun: float) -> None:
+        seen.append(info.version)
+        swap(self, found, info, begun)
+
+    monkeypatch.setattr(LiveModel, "_obtain", obtain_then_roll_back)
+    monkeypatch.setattr(LiveModel, "_swap", swap_and_tell)
     shop.promote(2)
     live.poke()
     wait_for(lambda: shop.champion() == 1)
