@@ -10,12 +10,15 @@ moves between two versions that are in the cache.
 
 import argparse
 import json
+import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +98,15 @@ def make_registry(root: Path, model: Path) -> Registry:
         manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
         write_json(copy / MANIFEST, {**manifest, "copy": number})
         sha256 = model_sha256(copy)
-        cache.fill(sha256, lambda staged, copy=copy: shutil.move(copy, staged / "model"))
+        cache.fill(sha256, partial(_move, copy))
         tags = {"model_sha256": sha256}
         client.create_model_version(registry.name, source=str(copy), tags=tags)
     registry.point(CHAMPION, registry.version(1))
     return registry
+
+
+def _move(model: Path, staged: Path) -> Path:
+    return model.rename(staged / "model")
 
 
 class Reader:
@@ -121,8 +128,8 @@ class Reader:
         while not self._done.is_set():
             begun, current = time.perf_counter(), self._live.current
             try:
-                assert current is not None
-                current.predictor.predict([PRODUCT])
+                if current is not None:
+                    current.predictor.predict([PRODUCT])
             except Exception:  # counted and shown
                 self.errors += 1
             self.seconds.append(time.perf_counter() - begun)
@@ -134,8 +141,8 @@ def summary(seconds: list[float]) -> str:
     return " | ".join(f"{value:.1f}" for value in values)
 
 
-def swap(registry: Registry, root: Path, count: int) -> None:
-    """Move the alias and show what those who ask notice."""
+def swap(registry: Registry, root: Path, count: int) -> str:
+    """Move the alias; what those who ask notice of it."""
     live = LiveModel(Settings(), root, LiveOptions(poll_seconds=60))
     live.start()
     while live.current is None:
@@ -154,10 +161,12 @@ def swap(registry: Registry, root: Path, count: int) -> None:
     swapping, reader.seconds = reader.seconds, []
     reader.stop()
     live.stop()
-    print("\n| one thread asking | median ms | p99 ms | longest ms |\n|---|---:|---:|---:|")
-    print(f"| undisturbed | {summary(quiet)} |\n| {count} swaps | {summary(swapping)} |")
     middle = float(np.median(took))
-    print(f"\n{reader.errors} errors; a swap takes {middle:.2f} s (median) beside that.")
+    return (
+        "\n| one thread asking | median ms | p99 ms | longest ms |\n|---|---:|---:|---:|\n"
+        f"| undisturbed | {summary(quiet)} |\n| {count} swaps | {summary(swapping)} |\n\n"
+        f"{reader.errors} errors; a swap takes {middle:.2f} s (median) beside that."
+    )
 
 
 def main() -> None:
@@ -165,10 +174,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/classifier"))
     parser.add_argument("--swaps", type=int, default=40)
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
     chosen = parser.parse_args()
-    print(
-        "| new process | imported s | loaded s | done s | resident MiB |\n|---|---:|---:|---:|---:|"
-    )
+    lines = [
+        "| new process | imported s | loaded s | done s | resident MiB |",
+        "|---|---:|---:|---:|---:|",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         registry = make_registry(root, chosen.model.resolve())
@@ -176,9 +187,19 @@ def main() -> None:
             ("Predictor: import, load, first answer with photo", _PREDICTOR, chosen.model),
             ("live model: import, ready from the cache, confirmed", _LIVE, root),
         ):
-            imported, loaded, done, resident = start(script, argument.resolve())
-            print(f"| {name} | {imported:.2f} | {loaded:.2f} | {done:.2f} | {resident:.0f} |")
-        swap(registry, root, chosen.swaps)
+            *times, resident = start(script, argument.resolve())
+            cells = " | ".join(f"{value:.2f}" for value in times)
+            lines.append(f"| {name} | {cells} | {resident:.0f} |")
+        lines.append(swap(registry, root, chosen.swaps))
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if chosen.output:
+        command = f"python benchmarks/live_model.py --swaps {chosen.swaps}"
+        machine = f"{os.cpu_count()} processors, {platform.machine()}"
+        head = (
+            f"# The live model\n\n`{command}` on {machine}, Python {platform.python_version()}\n\n"
+        )
+        chosen.output.write_text(head + text, encoding="utf-8")
 
 
 if __name__ == "__main__":
