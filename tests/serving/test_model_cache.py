@@ -183,6 +183,18 @@ def test_a_damaged_record_is_ignored_with_a_line_in_the_log(
     assert cache.confirmed() is not None
 
 
+def test_of_several_processes_that_fetch_at_once_each_finds_the_whole_model(shop: Shop) -> None:
+    shop.empty_cache()
+    sha256 = shop.version(1).model_sha256
+    command = [sys.executable, "-m", "rakuten.serving.fetch", "--root", str(shop.root)]
+    command += ["download", NAME, "1", sha256, str(shop.cache.folder.parent)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = {process.communicate(timeout=120)[0] for process in running}
+    assert answers == {'{"state": "done", "value": null}'}
+    verify(shop.cache.path(sha256), sha256)
+    assert [path.name for path in shop.cache.folder.iterdir() if path.is_dir()] == [sha256]
+
+
 @pytest.mark.slow
 def test_a_fetch_that_is_killed_anywhere_leaves_no_entry_that_is_not_whole(shop: Shop) -> None:
     shop.empty_cache()

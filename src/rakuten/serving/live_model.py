@@ -101,6 +101,11 @@ class LiveModel:
         self._impatient = False
         self._watcher = Watcher(self._check, self._stopping)
 
+    @property
+    def errors(self) -> int:
+        """Looks that ended with an error that nobody foresaw; each has its trace in the log."""
+        return self._watcher.errors
+
     def start(self) -> None:
         """Begin to look; the model of the cache is live as soon as it is loaded."""
         self._watcher.start()
