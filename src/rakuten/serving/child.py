@@ -46,9 +46,7 @@ class Child:
         try:
             return self._run(words, command, seconds)
         except OSError as error:
-            raise StoreAwayError(
-                f"The {command} by MLflow could not be started: {error}."
-            ) from error
+            raise StoreAwayError(f"The {command} by MLflow did not start: {error}.") from error
 
     def _run(self, words: list[str], command: str, seconds: float) -> Any:
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:

@@ -71,7 +71,7 @@ class LiveModel:
         current: the model that answers; None until there is one.
         swaps: models that took the place of another one, the first included.
         refusals: reason → models that were refused (artifact, golden, inference, no_hash).
-        failures: what → times that it did not work (look_up, fetch, load).
+        failures: what → times that it did not work (look_up, fetch, load, record).
         last_swap_seconds: from the look-up that found it to the assignment, of the last swap.
         last_refusal: the last model that was refused, and when it may be tried again.
         confirmed_at: when the registry last named the current version as champion.
@@ -100,6 +100,11 @@ class LiveModel:
         self._booted = False
         self._impatient = False
         self._watcher = Watcher(self._check, self._stopping)
+
+    @property
+    def errors(self) -> int:
+        """Looks that ended with an error that nobody foresaw; each has its trace in the log."""
+        return self._watcher.errors
 
     def start(self) -> None:
         """Begin to look; the model of the cache is live as soon as it is loaded."""
@@ -290,7 +295,9 @@ class LiveModel:
             self._cache.confirm(info, at)
             self._cache.prune({info.sha256})
         except StorageError as error:
-            log.warning("the champion could not be recorded: %s", error.message)
+            self.failures["record"] += 1
+            if self.failures["record"] == 1:  # it is tried again at every look
+                log.warning("the champion could not be recorded: %s", error.message)
             return
         self._recorded = info, at
 

@@ -171,6 +171,7 @@ class ModelCache:
         try:
             found = download(staged)
             verify(found, sha256)
+            os.utime(found)  # its age counts from here, whatever the store says
             _flush(found)
             swap_directory(found, path)
             _flush_names(self.folder)

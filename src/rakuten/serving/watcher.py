@@ -17,7 +17,8 @@ _AFTER_ERROR: Final = 15.0
 class Watcher:
     """Calls ``check`` until it is stopped; what it returns is the pause in seconds until the next.
 
-    Each pause is up to a fifth longer or shorter, so that many processes do not ask at once.
+    What it raises is logged and counted in ``errors``. Each pause is up to a fifth longer or
+    shorter, so that many processes do not ask at once.
     """
 
     def __init__(self, check: Callable[[], float], stopping: threading.Event) -> None:

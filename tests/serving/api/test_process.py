@@ -136,7 +136,7 @@ def test_a_client_and_the_command_get_answers(served: Served, photo: bytes) -> N
 
 
 def test_the_commands_of_the_page_get_answers(served: Served, photo: bytes) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs/serving.md").read_text()
+    page = (Path(__file__).resolve().parents[3] / "docs/serving.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith("curl ")]
     assert len(lines) == 2
     (served.root / "photo.jpg").write_bytes(photo)

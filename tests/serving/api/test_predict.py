@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rakuten.models.predictor import Prediction, Product
-from tests.serving.conftest import Running, Start
+from tests.serving.api.conftest import Running, Start
 
 
 def encoded(photo: bytes) -> str:

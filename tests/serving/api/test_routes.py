@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.serving.conftest import Running, Start
+from tests.serving.api.conftest import Running, Start
 
 
 def reviewable(running: Running, count: int = 3) -> list[str]:

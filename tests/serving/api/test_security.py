@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from rakuten.errors import ConfigurationError
 from rakuten.serving.settings import ServingSettings, load_serving_settings
-from tests.serving.conftest import Start
+from tests.serving.api.conftest import Start
 
 PRODUCT = {"designation": "Console"}
 
