@@ -42,7 +42,9 @@ def test_every_command_named_exists(document: Path) -> None:
 def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
-    shown = re.findall(r"\brakuten ((?:data |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text()))
+    shown = re.findall(
+        r"\brakuten ((?:data |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
+    )
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
         if wanted and not command.startswith("exec"):
