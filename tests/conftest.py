@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,9 @@ _OURS = ("AWS_", "MLFLOW_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's shell reaches a test."""
+    """No setting of the developer's shell reaches a test, and no test's path the next one."""
+    # A pyfunc that is loaded puts its own code first; processes that start later inherit that.
+    monkeypatch.setattr(sys, "path", list(sys.path))
     for name in list(os.environ):
         if name.startswith(_OURS) and name != "RAKUTEN_CATALOGS":
             monkeypatch.delenv(name)
