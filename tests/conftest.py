@@ -2,8 +2,8 @@
 
 import os
 import shutil
-import sys
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
