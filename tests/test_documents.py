@@ -141,7 +141,7 @@ def test_lock_files_agree_with_the_resolution_of_all_roles() -> None:
     everything = pins(REPOSITORY / "requirements/all.txt")
     for name in (
         "requirements.txt",
-        *(f"requirements/{n}.txt" for n in ("base", "dev", "mlflow-server")),
+        *(f"requirements/{n}.txt" for n in ("base", "serve", "dev", "mlflow-server")),
     ):
         found = pins(REPOSITORY / name)
         assert found
