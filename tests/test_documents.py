@@ -32,7 +32,7 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(r"\brakuten ((?:data |runs )?[a-z]+)", _code(document.read_text()))
+    commands = re.findall(r"\brakuten ((?:data |keys |runs )?[a-z]+)", _code(document.read_text()))
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
         assert found.exit_code == 0, f"{document.name} names 'rakuten {command}'"
@@ -42,7 +42,9 @@ def test_every_command_named_exists(document: Path) -> None:
 def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
-    shown = re.findall(r"\brakuten ((?:data |runs )?[a-z]+)([^\n`]*)", _code(document.read_text()))
+    shown = re.findall(
+        r"\brakuten ((?:data |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
+    )
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
         if wanted and not command.startswith("exec"):
@@ -139,7 +141,7 @@ def test_lock_files_agree_with_the_resolution_of_all_roles() -> None:
     everything = pins(REPOSITORY / "requirements/all.txt")
     for name in (
         "requirements.txt",
-        *(f"requirements/{n}.txt" for n in ("base", "dev", "mlflow-server")),
+        *(f"requirements/{n}.txt" for n in ("base", "serve", "dev", "mlflow-server")),
     ):
         found = pins(REPOSITORY / name)
         assert found

@@ -33,21 +33,47 @@ print(predictor.predict([Product("Console de jeux portable")])[0].prdtypecode)
 """
 
 
-@pytest.fixture(scope="module")
-def base_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment made from ``requirements/base.txt`` alone."""
-    folder = tmp_path_factory.mktemp("base") / "venv"
+_SERVE = """
+import sys
+from importlib.util import find_spec
+strangers = ("pandas", "dvc", "pandera", "matplotlib", "evidently", "prefect")
+absent = [n for n in strangers if find_spec(n)]
+assert not absent, absent
+from pathlib import Path
+from fastapi.testclient import TestClient
+from rakuten.serving.app import create_app
+from rakuten.serving.settings import ServingSettings
+from rakuten.settings import Settings
+app = create_app(Settings(), ServingSettings(keyless=True), Path(sys.argv[1]))
+with TestClient(app) as client:
+    print(client.get("/healthz").status_code, client.get("/readyz").status_code)
+"""
+
+
+def _make_environment(folder: Path, lock: str) -> Path:
+    """Python of an environment made from one lock file alone."""
     uv = str(Path(sys.executable).parent / "uv")
     python = folder / "bin/python"
-    quiet = {"capture_output": True, "text": True}
+    sync = [uv, "pip", "sync", "--python", str(python), "--require-hashes"]
     for command in (
         [uv, "venv", "--python", sys.executable, str(folder)],
-        [uv, "pip", "sync", "--python", str(python), "--require-hashes",
-         str(REPOSITORY / "requirements/base.txt")],
-    ):  # fmt: skip
-        done = subprocess.run(command, check=False, **quiet)  # type: ignore[call-overload]
+        [*sync, str(REPOSITORY / lock)],
+    ):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return python
+
+
+@pytest.fixture(scope="module")
+def base_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of the predictor and the command line."""
+    return _make_environment(tmp_path_factory.mktemp("base") / "venv", "requirements/base.txt")
+
+
+@pytest.fixture(scope="module")
+def serve_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of the prediction service."""
+    return _make_environment(tmp_path_factory.mktemp("serve") / "venv", "requirements/serve.txt")
 
 
 def _run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,6 +89,14 @@ def test_the_base_install_predicts(
     done = _run(base_python, "-c", _BASE, str(trained_project[0].model))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().isdecimal()
+
+
+def test_the_serve_install_makes_the_application_without_the_pipeline(
+    serve_python: Path, tmp_path: Path
+) -> None:
+    done = _run(serve_python, "-c", _SERVE, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "200 503"
 
 
 def test_the_base_install_shows_help_and_names_the_missing_extra(

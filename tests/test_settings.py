@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rakuten.errors import ConfigurationError
+from rakuten.serving.settings import ServingSettings
 from rakuten.settings import (
     EXPORTED,
     ProjectPaths,
@@ -195,6 +196,8 @@ def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     listed = set(re.findall(r"^(?:# )?([A-Z0-9_]+)=", text, flags=re.MULTILINE))
     assert {name.upper() for name in Settings.model_fields} <= listed
+    serving = {f"RAKUTEN_SERVE_{name.upper()}" for name in ServingSettings.model_fields}
+    assert serving == {name for name in listed if name.startswith("RAKUTEN_SERVE_")}
     assert [name for name in listed if not EXPORTED.fullmatch(name)] == []
 
 

@@ -41,6 +41,14 @@ class ModelError(RakutenError):
     """A model directory is absent, incomplete, altered, or of another format version."""
 
 
+class RefusedModelError(ModelError):
+    """A model that must not answer anybody; ``reason`` is a short, countable word."""
+
+    def __init__(self, reason: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
 class ImageError(RakutenError):
     """Bytes that are not a picture this project accepts; ``reason`` is a short, countable word."""
 
@@ -57,12 +65,48 @@ class StoreAwayError(TrackingError):
     """Nobody answered (no connection, a time-out, a server error); it may do so later."""
 
 
+class WebhookError(RakutenError):
+    """A webhook that the registry did not sign, or not now; the answer to it is 401."""
+
+
 class PreflightError(RakutenError):
     """A stage could not write its results as things are set up; it was not started."""
 
 
 class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
+
+
+class ServiceAwayError(RakutenError):
+    """The prediction service does not answer, or what answers is not the service."""
+
+
+class ServiceProblem(RakutenError):
+    """The prediction service says no; ``status`` is HTTP's, ``reason`` a word to switch on."""
+
+    def __init__(self, status: int, detail: str, reason: str | None) -> None:
+        super().__init__(f"{detail.rstrip('.')} ({status}).")
+        self.status, self.reason = status, reason
+
+
+class StoreError(RakutenError):
+    """The prediction store refused, or holds something that cannot be read."""
+
+
+class DatabaseAwayError(StoreError):
+    """The database did not answer; it may do so later, and it never means that a row is absent."""
+
+
+class RecordRefusedError(StoreError):
+    """The database is up and refuses this very record, now and later."""
+
+
+class StoreFullError(StoreError):
+    """Nothing can be kept durably now: the database is away and the spool has no room."""
+
+
+class UnknownPredictionError(StoreError):
+    """The database is up and surely holds no prediction of this id."""
 
 
 class MissingExtraError(RakutenError):

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     mlflow_experiment_name: str = "rakuten-baseline"
     mlflow_model_name: str = Field("rakuten-classifier", pattern=r"^[^'\"/:%]+$")
     mlflow_s3_endpoint_url: str | None = None
+    database_url: str | None = None
     git_commit: str | None = None
     git_branch: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -57,6 +58,10 @@ class Settings(BaseSettings):
     def tracking_uri(self, root: Path) -> str:
         """Tracking server, or the embedded default: an SQLite file in the project folder."""
         return self.mlflow_tracking_uri or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+    def store_url(self, root: Path) -> str:
+        """Database of the prediction store; by default an SQLite file in the project folder."""
+        return self.database_url or f"sqlite:///{(root / '.rakuten' / 'predictions.db').resolve()}"
 
     def actor(self) -> str:
         """Who does something that is recorded: ``RAKUTEN_ACTOR``, or user and machine."""

@@ -89,8 +89,12 @@ def find_programs(installed: Path = _INSTALLED) -> Path:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Make a cluster in a folder of its own, start it, and remove it when the block ends."""
+def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
+    """Make a cluster in a folder of its own, start it, and remove it when the block ends.
+
+    Args:
+        fsync: whether a commit waits for the disk, as it does outside tests.
+    """
     programs, port = find_programs(), free_port()
     password = f"{secrets.token_hex(8)}{_AWKWARD}"
     folder = Path(tempfile.mkdtemp(prefix="rakuten-postgres-"))
@@ -104,7 +108,7 @@ def postgres() -> Iterator[Postgres]:
         subprocess.run([*as_owner, *initdb], check=True, capture_output=True, cwd=folder)
         secret.unlink()
         command: list[str | Path] = [*as_owner, programs / "postgres", "-D", folder / "data"]
-        for option in (f"port={port}", "listen_addresses=127.0.0.1", "fsync=off"):
+        for option in (f"port={port}", "listen_addresses=127.0.0.1", f"fsync={fsync}"):
             command += ["-c", option]
         command += ["-c", f"unix_socket_directories={folder}"]
         ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]

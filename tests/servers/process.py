@@ -116,6 +116,12 @@ class ServerProcess:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def signal(self, signal_number: int) -> None:
+        """Signal the process and its children: SIGSTOP makes it silent until SIGCONT."""
+        if self._process is None:
+            raise RuntimeError(f"{self.command[0]} does not run")
+        os.killpg(self._process.pid, signal_number)
+
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._seconds
         while process.poll() is None and time.monotonic() < deadline:

@@ -16,6 +16,7 @@ from rakuten.cli import (
     preflight,
     promotion,
     runs,
+    serve,
     stages,
     status,
 )
@@ -57,6 +58,7 @@ preflight.register(app)
 status.register(app)
 promotion.add_to(app)
 models.register(app)
+serve.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")

@@ -1,5 +1,6 @@
 """Hashed n-gram TF-IDF by a compiled kernel: no vocabulary, plain arrays only."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,8 +9,6 @@ from typing import Any, Final, Literal, Self, TypeVar
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from rakuten.kernel.library import Block as KernelBlock
 from rakuten.kernel.text import HashedRows, stack_rows, trace_ngrams
@@ -44,7 +43,7 @@ WORDS_AND_CHARACTERS: Final = (Block(0, "word", 1, 2), Block(0, "char_wb", 2, 5)
 """What works on noisy listings with a linear classifier, for documents of one field."""
 
 
-class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class HashedTfidf:
     """TF-IDF of hashed n-grams.
 
     Counts are dampened to ``1 + log(count)`` and weighted by the smoothed inverse document
@@ -115,7 +114,7 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             sklearn.exceptions.NotFittedError: it is not fitted.
             ValueError: a document is not text, or has not the fields of the blocks.
         """
-        check_is_fitted(self, "idf_")
+        self._require_fitted()
         return stack_rows(list(self._map(self._weighted, documents)), len(self.idf_))
 
     def ngrams(self, document: Document) -> Iterator[tuple[int, int | None, int, int]]:
@@ -146,11 +145,44 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._places[self.columns_] = np.arange(len(self.columns_), dtype=np.int32)
         return self
 
+    # The conventions of scikit-learn's estimators, without its base classes: importing those
+    # takes longer than everything that answering needs.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's form
+        """Settings by name."""
+        return {name: getattr(self, name) for name in _SETTINGS}
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings.
+
+        Raises:
+            ValueError: there is no such setting.
+        """
+        for name, value in settings.items():
+            if name not in _SETTINGS:
+                raise ValueError(f"{type(self).__name__} has no setting {name!r}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({settings})"
+
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(string=True, two_d_array=False),
+        )
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "idf_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
 
     @property
     def _hashed_columns(self) -> int:
@@ -199,6 +231,9 @@ class HashedTfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for block in self.blocks
         ]
         return HashedRows(columns, blocks, self.hash_bits, clean=self.clean, **weights)
+
+
+_SETTINGS: Final = tuple(inspect.signature(HashedTfidf).parameters)
 
 
 def join_fields(texts: Sequence[str]) -> str:

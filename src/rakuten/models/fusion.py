@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-import scipy.optimize
 from numpy.typing import NDArray
 
 from rakuten.models.bootstrap import bootstrap, weighted_f1
@@ -259,6 +258,8 @@ def _fit_calibration(
     Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
     prior: a narrow one on what a type's score says of another type, a wider one on the rest.
     """
+    from scipy.optimize import minimize  # training only: serving starts faster
+
     branches, rows = len(scores), len(codes)
     inputs = np.hstack(scores)
     truth = np.zeros((rows, classes))
@@ -299,7 +300,7 @@ def _fit_calibration(
     start[:branches] = 2.0
     start[-1] = np.log(_FIRST_NOISE / (1 - _FIRST_NOISE))
     limits = [(None, None)] * (len(start) - 1) + [_NOISE_LIMITS]
-    found = scipy.optimize.minimize(
+    found = minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": 500}
     )
     return unpack(found.x)

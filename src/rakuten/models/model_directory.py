@@ -16,6 +16,8 @@ from rakuten.io import remove_orphans, sha256_file, storage_error, swap_director
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 GOLDEN: Final = "golden.json"
+GOLDEN_TOLERANCE: Final = 1e-3
+"""Golden products may be this far off: other processors round otherwise, other models do not."""
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -74,7 +74,6 @@ def _import_mlflow() -> Any:
         os.environ.setdefault(name, value)
     try:
         import mlflow
-        import mlflow.pyfunc
     except ModuleNotFoundError as error:
         raise MissingExtraError("mlflow", "pipeline", "Tracking runs") from error
     for name in ("mlflow", "alembic"):

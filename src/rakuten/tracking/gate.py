@@ -14,11 +14,10 @@ from rakuten.models.evaluate import (
     decision_scores,
     overall_scores,
 )
+from rakuten.models.model_directory import GOLDEN_TOLERANCE
 from rakuten.models.paired import Answered, Comparison, compare
 from rakuten.params import GateParams
 
-GOLDEN_TOLERANCE: Final = 1e-3
-"""Golden products may be this far off: other processors round otherwise, other models do not."""
 _SHOWN: Final = 5
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from rakuten.errors import ContractError, ModelError, TrackingError
 from rakuten.models.model_directory import model_sha256
 from rakuten.tracking.connection import Connection
@@ -23,7 +25,7 @@ SPLIT_TAG: Final = "split_fingerprint"
 _LINEAGE: Final = re.compile(
     rf"git_\w+|input_sha256\..+|{MODEL_TAG}|{SPLIT_TAG}|dvc_lock_sha256|predictions_sha256"
 )
-_SCORES: Final = "held_out."
+SCORES: Final = "held_out."
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Version:
 
     def score(self, name: str) -> float | None:
         """A score of its held-out rows, as its training run recorded it."""
-        value = self.tags.get(f"{_SCORES}{name}")
+        value = self.tags.get(f"{SCORES}{name}")
         return float(value) if value is not None else None
 
     def __str__(self) -> str:
@@ -140,7 +142,7 @@ class Registry:
             scores = {
                 name: f"{value:.6f}"
                 for name, value in run.data.metrics.items()
-                if name.startswith(_SCORES)
+                if name.startswith(SCORES)
             }
             lineage = {n: v for n, v in run.data.tags.items() if _LINEAGE.fullmatch(n)}
             made = self._client.create_model_version(
@@ -159,12 +161,12 @@ class Registry:
             TrackingError: the artifact store did not answer or lacks a file.
             ModelError: what was fetched is not the model that was registered.
         """
-        from mlflow.models import Model
-
         saved = self._fetch(version, "MLmodel", folder)
         try:
-            data = str(Model.load(str(saved)).flavors["python_function"]["data"])
-        except Exception as error:  # the boundary to a damaged MLmodel file
+            # Read as the YAML it is: mlflow.models needs pandas, and serving has none.
+            content = yaml.safe_load(saved.read_text(encoding="utf-8"))
+            data = str(content["flavors"]["python_function"]["data"])
+        except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
             raise _not_registered(version, f"its MLmodel cannot be read ({error!r})") from error
         if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", data):
             raise _not_registered(version, f"its data lie in {data!r}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rakuten.errors import ModelError, PromotionError
+from rakuten.models.model_directory import GOLDEN_TOLERANCE
 from rakuten.models.predictor import Predictor, check_golden
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.tracking.connection import Connection
-from rakuten.tracking.gate import GOLDEN_TOLERANCE
 from rakuten.tracking.moves import roll_back
 from rakuten.tracking.registry import CHAMPION, PREVIOUS, Registry, Version
 

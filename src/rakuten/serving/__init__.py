@@ -1,0 +1,1 @@
+"""The prediction service: an HTTP interface over the live model and the prediction store."""

@@ -1,0 +1,176 @@
+"""Inference off the event loop: bounded queues, batches of whatever waits, time-outs."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from threadpoolctl import threadpool_limits
+
+from rakuten.models.predictor import Prediction, Product
+from rakuten.serving.live_model import LoadedModel
+from rakuten.serving.problems import ServiceError
+
+RETRY: Final = {"Retry-After": "1"}
+_BATCH: Final = {"text": 32, "photo": 8, "bulk": 256}
+"""Products that a lane answers at a time: a photo costs as much as ten texts."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prediction and the model that gave it; ``seconds`` is its batch's time of inference."""
+
+    prediction: Prediction
+    model: LoadedModel
+    seconds: float
+
+
+@dataclass
+class _Job:
+    products: Sequence[Product]
+    future: "asyncio.Future[list[Answer]]"
+
+
+class Engine:
+    """Answers products with the live model, each kind in a lane of its own.
+
+    A lane is a queue with one thread behind it. While the thread works, requests gather; it then
+    takes them all at once, so batches grow with the load and nobody waits for a batch to fill.
+    Texts, single photos and bulk requests have lanes of their own: none waits for a slower kind.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], LoadedModel | None],
+        *,
+        max_waiting: int,
+        seconds: float,
+        alternatives: int = 3,
+    ) -> None:
+        self._current = current
+        self._max_waiting, self._seconds = max_waiting, seconds
+        self._alternatives = alternatives
+        self._lanes = {name: _Lane(self._answer, limit) for name, limit in _BATCH.items()}
+
+    async def answer(self, products: Sequence[Product]) -> list[Answer]:
+        """Answer products in order.
+
+        Raises:
+            ServiceError: 503 where too many wait or no model is live, 504 where it takes too long.
+        """
+        if self._current() is None:
+            raise ServiceError(503, "No model is live yet.", reason="no_model", headers=RETRY)
+        lane = self._lanes[_kind(products)]
+        if lane.waiting + len(products) > max(self._max_waiting, len(products)):
+            raise ServiceError(
+                503, "Too many requests are waiting.", reason="overloaded", headers=RETRY
+            )
+        try:
+            return await asyncio.wait_for(lane.submit(products), self._seconds)
+        except TimeoutError as error:
+            detail = f"No answer within {self._seconds:g} s."
+            raise ServiceError(504, detail, reason="timeout") from error
+
+    def waiting(self) -> dict[str, int]:
+        """Products that wait or are under way, by lane."""
+        return {name: lane.waiting for name, lane in self._lanes.items()}
+
+    async def drain(self) -> None:
+        """Wait until everything that was accepted is answered, then end the threads."""
+        for lane in self._lanes.values():
+            await lane.drain()
+
+    def _answer(self, jobs: Sequence[_Job]) -> list[list[Answer]]:
+        """Answer some jobs in one batch; runs in a lane's thread."""
+        model = self._current()
+        if model is None:  # a model that was live stays
+            raise ServiceError(503, "No model is live yet.", reason="no_model", headers=RETRY)
+        start = time.perf_counter()
+        products = [product for job in jobs for product in job.products]
+        with threadpool_limits(limits=1, user_api="blas"):
+            found = model.predictor.predict(products, alternatives=self._alternatives)
+        seconds = time.perf_counter() - start
+        answers = iter([Answer(prediction, model, seconds) for prediction in found])
+        return [[next(answers) for _ in job.products] for job in jobs]
+
+
+class _Lane:
+    """One queue with one thread behind it; its state changes on the event loop alone."""
+
+    def __init__(
+        self, work: Callable[[Sequence[_Job]], list[list[Answer]]], max_batch: int
+    ) -> None:
+        self._work, self._max_batch = work, max_batch
+        self._queue: deque[_Job] = deque()
+        self._thread = ThreadPoolExecutor(1, "inference")
+        self._running: asyncio.Task[None] | None = None
+        self.waiting = 0
+
+    def submit(self, products: Sequence[Product]) -> "asyncio.Future[list[Answer]]":
+        """Queue products at once, so that the next request is counted against them."""
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Job(products, future))
+        self.waiting += len(products)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return future
+
+    async def drain(self) -> None:
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                await self._run_batch(self._take())
+        finally:
+            self._running = None
+
+    def _take(self) -> list[_Job]:
+        """The next batch; whoever no longer waits for an answer is left out."""
+        jobs: list[_Job] = []
+        size = 0
+        while self._queue and size < self._max_batch:
+            job = self._queue.popleft()
+            if job.future.done():
+                self.waiting -= len(job.products)
+                continue
+            jobs.append(job)
+            size += len(job.products)
+        return jobs
+
+    async def _run_batch(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._work, jobs
+            )
+        except Exception as error:  # the boundary to the model: only the guilty job may fail
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._run_batch([job])
+                return
+            self._finish(jobs[0], error)
+            return
+        for job, found in zip(jobs, answers, strict=True):
+            self._finish(job, found)
+
+    def _finish(self, job: _Job, result: list[Answer] | Exception) -> None:
+        self.waiting -= len(job.products)
+        if job.future.done():
+            return
+        if isinstance(result, Exception):
+            job.future.set_exception(result)
+        else:
+            job.future.set_result(result)
+
+
+def _kind(products: Sequence[Product]) -> str:
+    if len(products) > 1:
+        return "bulk"
+    return "text" if products[0].image is None else "photo"

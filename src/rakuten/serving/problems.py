@@ -1,0 +1,90 @@
+"""Errors as RFC 9457 problem details: one form for everything that goes wrong."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from rakuten.client.wire import Problem
+from rakuten.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ServiceError(Exception):
+    """Ends a request with a problem; ``reason`` is a short word that clients can switch on."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        reason: str | None = None,
+        errors: list[dict[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.reason = status, detail, reason
+        self.errors, self.headers = errors, dict(headers or {})
+
+    def problem(self, instance: str = "") -> Problem:
+        """The error as its wire form."""
+        return Problem(
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            instance=instance,
+            reason=self.reason,
+            errors=self.errors,
+        )
+
+
+def invalid(error: ValidationError | RequestValidationError) -> ServiceError:
+    """What pydantic found, without the values: they may be long, or nobody's business."""
+    found = [
+        {
+            "place": "/".join(str(part) for part in entry["loc"]),
+            "problem": entry["msg"],
+            "kind": entry["type"],
+        }
+        for entry in error.errors()
+    ]
+    return ServiceError(
+        422, "The request does not have the expected form.", reason="invalid", errors=found
+    )
+
+
+def problem_response(error: ServiceError, instance: str = "") -> Response:
+    """The HTTP answer of an error."""
+    body = error.problem(instance).model_dump(exclude_none=True)
+    return Response(to_json(body), error.status, error.headers, MEDIA_TYPE)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem; what nobody expected is logged, never shown."""
+
+    @app.exception_handler(ServiceError)
+    async def _service(request: Request, error: ServiceError) -> Response:
+        return problem_response(error, request.url.path)
+
+    @app.exception_handler(RequestValidationError)
+    async def _request(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(invalid(error), request.url.path)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        found = ServiceError(error.status_code, str(error.detail), headers=error.headers)
+        return problem_response(found, request.url.path)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        detail = "Something unexpected happened; the service's log has it."
+        return problem_response(ServiceError(500, detail, reason="unexpected"), request.url.path)

@@ -1,0 +1,65 @@
+"""Who may do what, and how often: API keys with scopes, a rate limit for each key."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from rakuten.errors import DatabaseAwayError
+from rakuten.serving.engine import RETRY
+from rakuten.serving.problems import ServiceError
+from rakuten.serving.service import Service, service_of
+from rakuten.store.keys import Key
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="rakuten"'}
+
+
+def require(scope: str) -> Callable[..., Awaitable[str | None]]:
+    """A dependency that lets a request pass if its key has a scope; it gives the key's id."""
+
+    async def check(request: Request, service: ServiceDep) -> str | None:
+        if service.settings.keyless:
+            return None
+        key = _key(request, service)
+        request.state.key_id = key.key_id
+        if scope not in key.scopes and "admin" not in key.scopes:
+            raise ServiceError(403, f"This API key lacks the scope {scope}.", reason="scope")
+        wait = await service.limit(key.key_id)
+        if wait > 0:
+            raise ServiceError(
+                429,
+                "Too many requests with this API key.",
+                reason="rate_limit",
+                headers={"Retry-After": str(max(1, round(wait)))},
+            )
+        return key.key_id
+
+    return check
+
+
+def _key(request: Request, service: Service) -> Key:
+    presented = _presented(request)
+    if not presented:
+        raise ServiceError(
+            401,
+            "An API key is needed: Authorization: Bearer KEY, or X-API-Key.",
+            reason="no_key",
+            headers=_CHALLENGE,
+        )
+    try:
+        key = service.keys.verify(presented)
+    except DatabaseAwayError as error:
+        raise ServiceError(503, error.message, reason="store", headers=RETRY) from error
+    if key is None:
+        raise ServiceError(401, "This API key is not valid.", reason="bad_key", headers=_CHALLENGE)
+    return key
+
+
+def _presented(request: Request) -> str:
+    given = request.headers.get("x-api-key")
+    if given:
+        return given
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else ""

@@ -1,0 +1,1 @@
+"""The prediction store: what was answered, what people said of it, and who may ask."""

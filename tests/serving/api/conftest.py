@@ -1,0 +1,89 @@
+"""A running service around a trained model: the whole application, in this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from rakuten import catalog
+from rakuten.models.model_directory import model_sha256
+from rakuten.models.predictor import Predictor
+from rakuten.serving.app import create_app
+from rakuten.serving.live_model import LoadedModel, ModelInfo
+from rakuten.serving.service import Service
+from rakuten.serving.settings import ServingSettings
+from rakuten.settings import ProjectPaths, Settings
+from rakuten.stages.train import TrainOutcome
+from rakuten.store.keys import create_key
+
+Trained = tuple[ProjectPaths, TrainOutcome]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service, a client of it, and the predictor that it answers with."""
+
+    client: TestClient
+    service: Service
+    predictor: Predictor
+
+    def predict(self, **product: Any) -> dict[str, Any]:
+        """One answer."""
+        answer = self.client.post("/v1/predict", json=product)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def key(self, *scopes: str) -> str:
+        """A new key that the service knows."""
+        _, secret = create_key(self.service.database, "test", scopes)
+        self.service.keys.refresh()
+        return secret
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def loaded(trained_project: Trained) -> LoadedModel:
+    """The trained model as the live model holds it."""
+    paths = trained_project[0]
+    info = ModelInfo("shop", 3, model_sha256(paths.model), "run", datetime.now(UTC))
+    return LoadedModel(Predictor.load(paths.model), info)
+
+
+@pytest.fixture
+def start(loaded: LoadedModel, tmp_path: Path) -> Start:
+    """Start a service with settings of the test's own; a block."""
+
+    @contextmanager
+    def run(**settings: Any) -> Iterator[Running]:
+        values = {"keyless": True, "poll_seconds": 60, **settings}
+        app = create_app(Settings(), ServingSettings.model_validate(values), tmp_path)
+        service: Service = app.state.service
+        service.live.current = loaded
+        with TestClient(app, raise_server_exceptions=False) as client:
+            yield Running(client, service, loaded.predictor)
+
+    return run
+
+
+@pytest.fixture
+def running(start: Start) -> Iterator[Running]:
+    """A service without keys."""
+    with start() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def photo(trained_project: Trained) -> bytes:
+    """A photo of the sample that decodes."""
+    folder = trained_project[0].raw / catalog.IMAGE_TEST
+    return max(
+        (path for path in folder.iterdir()), key=lambda path: path.stat().st_size
+    ).read_bytes()
