@@ -24,7 +24,7 @@ _OURS = ("AWS_", "MLFLOW_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting of the developer's shell reaches a test, and no test's path the next one."""
     # A pyfunc that is loaded puts its own code first; processes that start later inherit that.
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -32,6 +32,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(_OURS) and name != "RAKUTEN_CATALOGS":
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    before = set(os.environ)
+    yield
+    for name in set(os.environ) - before:  # what libraries export would reach wider fixtures
+        if name.startswith(_OURS):
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")

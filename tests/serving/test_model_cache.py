@@ -214,7 +214,7 @@ def test_a_fetch_that_is_killed_anywhere_leaves_no_entry_that_is_not_whole(shop:
         if shop.cache.holds(sha256):
             verify(shop.cache.path(sha256), sha256)
             break
-    assert half > 1
+    assert half >= 1
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == '{"state": "done", "value": null}', done.stderr
     verify(shop.cache.path(sha256), sha256)

@@ -1,5 +1,6 @@
 """The database behind the store: an SQLite file or PostgreSQL, and one error for its absence."""
 
+import io
 import json
 import select
 from collections.abc import Iterator
@@ -262,7 +263,7 @@ def alembic_config(connection: sa.Connection) -> Any:
     """Alembic's configuration around a connection: the packaged steps, no file."""
     from alembic.config import Config
 
-    config = Config()
+    config = Config(stdout=io.StringIO())  # what it prints is for a terminal of its own
     config.set_main_option("script_location", "rakuten.store:migrations")
     config.attributes["connection"] = connection
     return config
