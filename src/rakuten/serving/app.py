@@ -52,6 +52,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
         version=__version__,
         summary="Product types for listings, with calibrated confidence.",
         lifespan=_lifespan(service),
+        redirect_slashes=False,  # a redirect would go to whatever host the client names
     )
     app.state.service = service
     problems.add_handlers(app)
