@@ -15,7 +15,8 @@ ImageErrors = Literal["refuse", "ignore"]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # strict: false is no product type, and "10" is a text
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Answer(BaseModel):
@@ -28,7 +29,9 @@ class ProductIn(_Request):
     designation: str = Field("", max_length=MAX_DESIGNATION)
     description: str = Field("", max_length=MAX_DESCRIPTION)
     image: str | None = Field(
-        None, description="bytes of a JPEG, PNG, WebP, GIF or BMP in base64, at most 20 MiB"
+        None,
+        description="bytes of a JPEG, PNG, WebP, GIF or BMP in base64, at most 20 MiB",
+        json_schema_extra={"contentEncoding": "base64"},
     )
 
 

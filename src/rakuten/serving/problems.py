@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from rakuten.client.wire import Problem
 from rakuten.logs import get_logger
@@ -16,6 +17,8 @@ from rakuten.logs import get_logger
 log = get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+_MOST_ERRORS: Final = 20
+_LONGEST_PLACE: Final = 100
 
 
 class ServiceError(Exception):
@@ -47,18 +50,24 @@ class ServiceError(Exception):
 
 
 def invalid(error: ValidationError | RequestValidationError) -> ServiceError:
-    """What pydantic found, without the values: they may be long, or nobody's business."""
+    """What pydantic found, without the values: they may be long, or nobody's business.
+
+    So may the names of fields, and how many of them are wrong: places are cut short, and where
+    there are more than twenty errors only their number is said.
+    """
+    detail = "The request does not have the expected form."
+    if isinstance(error, ValidationError) and error.error_count() > _MOST_ERRORS:
+        detail += f" It has {error.error_count()} errors."
+        return ServiceError(422, detail, reason="invalid")
     found = [
         {
-            "place": "/".join(str(part) for part in entry["loc"]),
+            "place": "/".join(str(part)[:_LONGEST_PLACE] for part in entry["loc"]),
             "problem": entry["msg"],
             "kind": entry["type"],
         }
         for entry in error.errors()
     ]
-    return ServiceError(
-        422, "The request does not have the expected form.", reason="invalid", errors=found
-    )
+    return ServiceError(422, detail, reason="invalid", errors=found)
 
 
 def problem_response(error: ServiceError, instance: str = "") -> Response:
@@ -81,6 +90,14 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         found = ServiceError(error.status_code, str(error.detail), headers=error.headers)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            found.headers.update(_allowed(app, request))
+        return problem_response(found, request.url.path)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(request: Request, _: ClientDisconnect) -> Response:
+        """Nobody gets this answer; it is the client's doing, and counted as such."""
+        found = ServiceError(400, "The request ended before its body did.", reason="disconnected")
         return problem_response(found, request.url.path)
 
     @app.exception_handler(Exception)
@@ -88,3 +105,10 @@ def add_handlers(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         detail = "Something unexpected happened; the service's log has it."
         return problem_response(ServiceError(500, detail, reason="unexpected"), request.url.path)
+
+
+def _allowed(app: FastAPI, request: Request) -> dict[str, str]:
+    """The methods of a path as a header: Starlette names those of the first route alone."""
+    path = getattr(request.scope.get("route"), "path", None)
+    methods = app.openapi()["paths"].get(path)
+    return {"Allow": ", ".join(sorted(methods)).upper()} if methods else {}

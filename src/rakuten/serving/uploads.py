@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from rakuten.client.wire import BatchIn, ProductIn
@@ -19,6 +20,8 @@ FormT = TypeVar("FormT", bound=BaseModel)
 
 _JSON: Final = "application/json"
 _FORM: Final = "multipart/form-data"
+_PHOTO: Final = "image"
+_UTF8: Final = (b"utf-8", b"utf8")
 _FIELDS: Final = 8
 _GLANCE: Final = 64
 
@@ -103,6 +106,7 @@ def image_problem(image: bytes) -> ServiceError:
 
 
 async def _form_product(request: Request) -> Product:
+    _require_utf8(request)
     try:
         async with request.form(max_files=1, max_fields=_FIELDS) as form:
             return await _read_form(form)
@@ -112,16 +116,28 @@ async def _form_product(request: Request) -> Product:
 
 
 async def _read_form(form: FormData) -> Product:
-    texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    upload = form.get("image")
-    if isinstance(upload, str):
-        raise ServiceError(422, "image must be a file.", reason="form")
+    fields: dict[str, UploadFile | str] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str) == (name == _PHOTO):
+            # A photo under another name would be overlooked, and the answer rest on text alone.
+            raise ServiceError(422, "image is a file, and no other field is.", reason="form")
+        if name in fields:
+            raise ServiceError(422, "A field of the form is there twice.", reason="form")
+        fields[name] = value
+    upload = fields.pop(_PHOTO, None)
     try:
-        checked = ProductIn.model_validate(texts)
+        checked = ProductIn.model_validate(fields)
     except ValidationError as error:
         raise invalid(error) from error
-    image = None if upload is None else _checked(await upload.read(MAX_BYTES + 1))
+    image = _checked(await upload.read(MAX_BYTES + 1)) if isinstance(upload, UploadFile) else None
     return Product(checked.designation, checked.description, image)
+
+
+def _require_utf8(request: Request) -> None:
+    """Refuse other charsets: some of Python's codecs fail on what they read, or make no text."""
+    _, options = parse_options_header(request.headers.get("content-type"))
+    if options.get(b"charset", _UTF8[0]).lower() not in _UTF8:
+        raise ServiceError(415, "Send the form in UTF-8.", reason="charset")
 
 
 def _decode_base64(text: str | None) -> bytes | None:

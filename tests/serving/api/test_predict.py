@@ -175,6 +175,43 @@ def test_a_bad_body_is_a_problem_with_a_clear_word(
     assert problem["instance"] == "/v1/predict"
 
 
+UPLOAD = {"image": ("photo.jpg", b"bytes", "image/jpeg")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "files"),
+    [
+        ({"designation": "Console"}, {"photo": UPLOAD["image"]}),
+        ({"description": "Console"}, {"designation": UPLOAD["image"]}),
+        ({"designation": "Console", "image": "photo.jpg"}, {}),
+        ({"designation": ["Console", "Livre"]}, UPLOAD),
+        ({"designation": "Console"}, [("image", UPLOAD["image"])] * 2),
+    ],
+    ids=["photo of another name", "title as file", "photo as text", "two titles", "two photos"],
+)
+def test_no_part_of_a_form_is_overlooked(running: Running, fields: Any, files: Any) -> None:
+    form = files or {"designation": (None, "Console")}
+    answer = running.client.post("/v1/predict", data=fields, files=form)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "form")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "utf-16", "unicode_escape", "latin1"])
+def test_a_form_is_utf_8(running: Running, charset: str) -> None:
+    """Some of Python's codecs fail on what they read, or leave halves of characters."""
+    body = b'--x\r\nContent-Disposition: form-data; name="\\ud800"\r\n\r\n-\xff\r\n--x--\r\n'
+    kind = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    answer = running.client.post("/v1/predict", content=body, headers=kind)
+    assert (answer.status_code, answer.json()["reason"]) == (415, "charset")
+
+
+def test_a_problem_is_short_however_much_is_wrong(running: Running) -> None:
+    long = running.client.post("/v1/predict", json={"k" * 100_000: 1})
+    many = running.client.post("/v1/predict", json={f"key {n}": 1 for n in range(10_000)})
+    assert [long.status_code, many.status_code] == [422, 422]
+    assert max(len(long.content), len(many.content)) < 1000
+    assert "10000 errors" in many.json()["detail"]
+
+
 def test_a_body_over_the_limit_is_refused_announced_or_not(start: Start) -> None:
     with start(max_body_mib=0.01) as running:
         large = b'{"designation": "' + b"x" * 20_000 + b'"}'

@@ -90,6 +90,13 @@ def test_what_is_erased_is_gone_but_for_the_answer(running: Running, photo: byte
     assert running.client.get(f"{path}/image").status_code == 404
 
 
+@pytest.mark.parametrize("code", [False, "10", 10.5, -1, 2**60, None])
+def test_feedback_names_a_whole_number(running: Running, code: object) -> None:
+    path = f"/v1/predictions/{running.predict(designation='Console')['prediction_id']}/feedback"
+    answer = running.client.put(path, json={"prdtypecode": code, "reviewer": "ann"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid")
+
+
 @pytest.mark.parametrize("part", ["", "/image", "/feedback"])
 @pytest.mark.parametrize("name", ["01900000-0000-7000-8000-000000000000", "..", "x'--"])
 def test_what_never_was_is_not_found(running: Running, part: str, name: str) -> None:
@@ -142,6 +149,10 @@ def test_every_answer_carries_security_headers_and_an_id(running: Running) -> No
     assert answer.headers["x-request-id"] == "abc-1"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
+    elsewhere = running.client.get(
+        "/v1/model/", headers={"host": "evil.example.org"}, follow_redirects=False
+    )
+    assert elsewhere.status_code == 404
     odd = running.client.get("/nowhere", headers={"x-request-id": "a b\tc"})
     assert odd.status_code == 404
     assert odd.json()["title"] == "Not Found"
@@ -154,4 +165,24 @@ def test_the_document_names_every_route_and_its_problems(running: Running) -> No
     assert set(predict["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert "application/problem+json" in predict["responses"]["422"]["content"]
     assert "Problem" in document["components"]["schemas"]
+    assert "security" not in predict
     assert running.client.get("/docs").status_code == 200
+
+
+def test_the_document_says_where_a_key_goes(start: Start) -> None:
+    with start(keyless=False) as running:
+        document = running.client.get("/openapi.json").json()
+        assert set(document["components"]["securitySchemes"]) == {"bearer", "header"}
+        open_to_all = {
+            path
+            for path, operations in document["paths"].items()
+            if not all("security" in operation for operation in operations.values())
+        }
+        assert open_to_all == {"/healthz", "/readyz", "/metrics", "/webhooks/mlflow"}
+
+
+def test_a_refused_method_names_all_that_are_allowed(running: Running) -> None:
+    answer = running.client.post("/v1/predictions/x")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "DELETE, GET"
+    assert running.client.post("/openapi.json").headers["allow"]

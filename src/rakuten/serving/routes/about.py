@@ -1,6 +1,6 @@
 """What answers: the live model, its product types, and word that another one went live."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -12,11 +12,35 @@ from rakuten.serving.live_model import LoadedModel
 from rakuten.serving.problems import ServiceError
 from rakuten.serving.security import ServiceDep, require
 from rakuten.serving.service import Service
+from rakuten.serving.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 router = APIRouter(prefix="/v1", tags=["model"])
 hooks = APIRouter(tags=["model"])
 
 Key = Annotated[str | None, Depends(require("predict"))]
+_DELIVERY: Final = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in (DELIVERY_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "entity": {"type": "string"},
+                        "action": {"type": "string"},
+                        "data": {"type": "object"},
+                    },
+                    "required": ["entity", "action", "data"],
+                }
+            }
+        },
+    },
+}
+"""What MLflow sends; a signature is over the body, so no form is asked of it before."""
 _LINEAGE = ("git_commit", "split_fingerprint", "run_name", "registered_by")
 
 
@@ -50,7 +74,12 @@ async def model(service: ServiceDep, _: Key) -> Any:
     }
 
 
-@hooks.post("/webhooks/mlflow", status_code=204, responses=problems(401, 404, 413))
+@hooks.post(
+    "/webhooks/mlflow",
+    status_code=204,
+    responses=problems(401, 404, 413),
+    openapi_extra=_DELIVERY,
+)
 async def webhook(request: Request, service: ServiceDep) -> Response:
     """Word from MLflow, signed with the shared secret, that an alias moved."""
     verifier = service.webhooks

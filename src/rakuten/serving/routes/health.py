@@ -19,7 +19,10 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "No model is live yet."}})
+@router.get(
+    "/readyz",
+    responses={503: {"description": "No model is live yet.", "content": {"application/json": {}}}},
+)
 async def readyz(service: ServiceDep) -> Response:
     """Ready once the live model has answered; what is degraded is named, and answers go on."""
     state = service.live.state()
@@ -36,7 +39,9 @@ async def readyz(service: ServiceDep) -> Response:
     return Response(to_json(body), code, media_type="application/json")
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+)
 async def metrics(service: ServiceDep) -> Response:
     """Metrics in Prometheus' text format."""
     _refresh(service, service.metrics)
