@@ -158,6 +158,12 @@ def test_a_picture_just_under_the_pixel_cap_is_decoded(monkeypatch: pytest.Monke
     assert reason_of(encoded(scene(321, 240), "PNG")) == "too_large"
 
 
+def test_a_line_too_long_to_be_scaled_is_refused() -> None:
+    for size in ((65_536, 1), (1, 65_536)):
+        assert reason_of(encoded(Image.new("L", size), "PNG")) == "too_large"
+    assert decode_image(encoded(Image.new("L", (65_535, 1)), "PNG"), SIZE).shape[0] == SIZE
+
+
 def test_bytes_over_the_cap_are_refused() -> None:
     assert reason_of(b"\xff" * (MAX_BYTES + 1)) == "too_large"
 
@@ -204,6 +210,16 @@ def test_transparent_pixels_become_white() -> None:
     assert abs(int(decode_image(encoded(half, "PNG"), SIZE)[0, 0, 0]) - 127) <= 1
     grey = Image.new("LA", (40, 40), (0, 0))
     assert (decode_image(encoded(grey, "PNG"), SIZE) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_the_same_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (61, 47, len(mode)), dtype=np.uint8)
+    data = encoded(Image.fromarray(pixels, mode), "PNG")
+    at_once = decode_image(data, SIZE)
+    for pixels_at_a_time in (1, 47 * 7, 1000):
+        monkeypatch.setattr(imaging, "_STRIP", pixels_at_a_time)
+        assert (decode_image(data, SIZE) == at_once).all()
 
 
 def test_the_transparent_colour_of_a_palette_becomes_white() -> None:

@@ -26,6 +26,9 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS: Final = 40_000_000
 """Pixel cap, checked on the header before anything is decoded."""
 
+MAX_SIDE: Final = 65_535
+"""Cap of width and height, as JPEG has it: scaling a line of 40 megapixels takes gigabytes."""
+
 MAX_BYTES: Final = 20 * 1024 * 1024
 """Byte cap of one picture."""
 
@@ -35,7 +38,8 @@ DECODER: Final = f"pillow-{PIL.__version__}+opencv-{version('opencv-python-headl
 _REDUCTIONS: Final = (8, 4, 2)
 _NEARLY: Final = 0.95
 """A reduced JPEG may be this much smaller than asked for: a 500-pixel photo gives 63 for 64."""
-
+_STRIP: Final = 2**20
+"""Pixels that are laid on white at a time."""
 
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
@@ -140,9 +144,10 @@ def map_chunks(
 def _decode(data: bytes, size: int, resample: Image.Resampling) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
+        if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
             raise ImageError(
-                "too_large", f"The image is {width}×{height}, over {MAX_PIXELS} pixels."
+                "too_large",
+                f"The image is {width}×{height}, over {MAX_PIXELS} pixels or {MAX_SIDE} a side.",
             )
         reduction = _choose_reduction(image, size)
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
@@ -191,7 +196,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         # convert("RGB") would clip 16-bit greys to white.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _lay_on_white(image)
     return image.convert("RGB")
+
+
+def _lay_on_white(image: Image.Image) -> Image.Image:
+    """The same pixels as laying it on white at once, without three more copies of it all."""
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+        rgb.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return rgb
