@@ -39,9 +39,7 @@ async def readyz(service: ServiceDep) -> Response:
     return Response(to_json(body), code, media_type="application/json")
 
 
-@router.get(
-    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
-)
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(service: ServiceDep) -> Response:
     """Metrics in Prometheus' text format."""
     _refresh(service, service.metrics)
