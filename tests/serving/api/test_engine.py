@@ -97,6 +97,22 @@ def test_what_takes_too_long_is_a_timeout_and_costs_nobody_else(
     asyncio.run(run())
 
 
+def test_many_photos_that_nobody_waits_for_any_more_do_not_keep_the_lane(
+    loaded: LoadedModel, slow: Slow
+) -> None:
+    async def run() -> None:
+        engine = engine_of(loaded, slow, seconds=0.2)
+        with pytest.raises(ServiceError) as late:
+            await engine.answer([Product("console", "", b"no picture")] * 90)
+        assert late.value.status == 504
+        slow.gate.set()
+        assert len(await engine.answer([Product("console")] * 2)) == 2
+        await engine.drain()
+
+    asyncio.run(run())
+    assert slow.batches == [8, 2]
+
+
 def test_of_a_batch_only_the_guilty_request_fails(loaded: LoadedModel, slow: Slow) -> None:
     async def run() -> list[Any]:
         engine = engine_of(loaded, slow)
