@@ -116,11 +116,20 @@ class ServerProcess:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def signal(self, signal_number: int) -> None:
-        """Signal the process and its children: SIGSTOP makes it silent until SIGCONT."""
+    @property
+    def pid(self) -> int:
+        """Number of the process.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
         if self._process is None:
             raise RuntimeError(f"{self.command[0]} does not run")
-        os.killpg(self._process.pid, signal_number)
+        return self._process.pid
+
+    def signal(self, signal_number: int) -> None:
+        """Signal the process and its children: SIGSTOP makes it silent until SIGCONT."""
+        os.killpg(self.pid, signal_number)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._seconds

@@ -1,5 +1,6 @@
 """A running service around a trained model: the whole application, in this process."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from fastapi.testclient import TestClient
 from rakuten import catalog
 from rakuten.models.model_directory import model_sha256
 from rakuten.models.predictor import Predictor
+from rakuten.params import GateFloors, GateParams, Params
 from rakuten.serving.app import create_app
 from rakuten.serving.live_model import LoadedModel, ModelInfo
 from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
 from rakuten.settings import ProjectPaths, Settings
+from rakuten.stages.promotion import Request, run_promote, run_register
+from rakuten.stages.track import track_training
 from rakuten.stages.train import TrainOutcome
 from rakuten.store.keys import create_key
 
@@ -87,3 +91,19 @@ def photo(trained_project: Trained) -> bytes:
     return max(
         (path for path in folder.iterdir()), key=lambda path: path.stat().st_size
     ).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def promoted(
+    trained_project: Trained, quick_params: Params, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A project whose model is champion in the embedded registry."""
+    root = tmp_path_factory.mktemp("promoted") / "project"
+    shutil.copytree(trained_project[0].root, root)
+    paths = ProjectPaths(root)
+    gate = GateParams(floors=GateFloors(weighted_f1=0, macro_f1=0), calibration_error=1)
+    params = quick_params.model_copy(update={"gate": gate})
+    assert track_training(trained_project[1], paths, params, Settings(), seconds=1.0).run_id
+    run_register(paths, Settings())
+    assert run_promote(paths, params, Settings(), Request()).state == "promoted"
+    return root

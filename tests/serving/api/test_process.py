@@ -2,12 +2,10 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,62 +14,11 @@ from typing import Any
 import pytest
 
 from rakuten.client import Client
-from rakuten.params import GateFloors, GateParams, Params
-from rakuten.settings import ProjectPaths, Settings
-from rakuten.stages.promotion import Request, run_promote, run_register
-from rakuten.stages.track import track_training
-from rakuten.stages.train import TrainOutcome
-from rakuten.store.database import Database
-from rakuten.store.predictions import read_prediction
-from tests.servers.process import ServerProcess, free_port
+from tests.serving.api.served import Served
 
-Trained = tuple[ProjectPaths, TrainOutcome]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def promoted(
-    trained_project: Trained, quick_params: Params, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A project whose model is champion in the embedded registry."""
-    root = tmp_path_factory.mktemp("promoted") / "project"
-    shutil.copytree(trained_project[0].root, root)
-    paths = ProjectPaths(root)
-    gate = GateParams(floors=GateFloors(weighted_f1=0, macro_f1=0), calibration_error=1)
-    params = quick_params.model_copy(update={"gate": gate})
-    assert track_training(trained_project[1], paths, params, Settings(), seconds=1.0).run_id
-    run_register(paths, Settings())
-    assert run_promote(paths, params, Settings(), Request()).state == "promoted"
-    return root
-
-
-class Served:
-    """`rakuten serve --dev` in a project."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.url = root, f"http://127.0.0.1:{free_port()}"
-        port = self.url.rpartition(":")[2]
-        self.process = ServerProcess(
-            [sys.executable, "-m", "rakuten.cli", "--root", root, "serve", "--dev", "--port", port],
-            root / "serve.log",
-            self.is_ready,
-            environment={"OPENBLAS_NUM_THREADS": "1"},
-            seconds=60,
-        )
-
-    def is_ready(self) -> bool:
-        """Whether a model is live."""
-        try:
-            urllib.request.urlopen(f"{self.url}/readyz", timeout=2).close()
-        except OSError:
-            return False
-        return True
-
-    def stored(self, prediction_id: str) -> bool:
-        """Whether an answer is in the database."""
-        database = Database(f"sqlite:///{self.root / '.rakuten/predictions.db'}")
-        return read_prediction(database, prediction_id) is not None
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("promoted")]
 
 
 @pytest.fixture
@@ -135,10 +82,13 @@ def test_a_client_and_the_command_get_answers(served: Served, photo: bytes) -> N
     assert answer["modalities"] == ["text", "image"]
 
 
-def test_the_commands_of_the_page_get_answers(served: Served, photo: bytes) -> None:
-    page = (Path(__file__).resolve().parents[3] / "docs/serving.md").read_text()
-    lines = [line for line in page.splitlines() if line.startswith("curl ")]
-    assert len(lines) == 2
+@pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/serving.md", 2)])
+def test_the_commands_of_a_page_get_answers(
+    served: Served, photo: bytes, page: str, count: int
+) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("curl ")]
+    assert len(lines) == count
     (served.root / "photo.jpg").write_bytes(photo)
     for line in lines:
         done = subprocess.run(
