@@ -20,6 +20,7 @@ from rakuten.serving.live_model import LiveModel, LiveOptions
 from rakuten.serving.routes import about, health, predict, predictions, review
 from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
+from rakuten.serving.shortcut import Shortcut
 from rakuten.serving.webhook import WebhookVerifier
 from rakuten.settings import Settings
 from rakuten.store.database import Database
@@ -54,6 +55,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
     for routes in (predict, predictions, review, about, health):
         app.include_router(routes.router)
     app.include_router(about.hooks)
+    app.add_middleware(Shortcut, handlers={"/v1/predict": predict.predict_plainly})
     app.add_middleware(Frame, metrics=service.metrics, max_body=int(serving.max_body_mib * _MIB))
     finish_document(app)
     return app

@@ -53,6 +53,7 @@ class Engine:
         self._current = current
         self._max_waiting, self._seconds = max_waiting, seconds
         self._alternatives = alternatives
+        self._limited: LoadedModel | None = None
         self._lanes = {name: _Lane(self._answer, limit) for name, limit in _BATCH.items()}
 
     async def answer(self, products: Sequence[Product]) -> list[Answer]:
@@ -69,7 +70,8 @@ class Engine:
                 503, "Too many requests are waiting.", reason="overloaded", headers=RETRY
             )
         try:
-            return await asyncio.wait_for(lane.submit(products), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                return await lane.submit(products)
         except TimeoutError as error:
             detail = f"No answer within {self._seconds:g} s."
             raise ServiceError(504, detail, reason="timeout") from error
@@ -88,10 +90,13 @@ class Engine:
         model = self._current()
         if model is None:  # a model that was live stays
             raise ServiceError(503, "No model is live yet.", reason="no_model", headers=RETRY)
+        if model is not self._limited:
+            # Looking for the libraries takes longer than a batch: once, when all are loaded.
+            threadpool_limits(limits=1, user_api="blas")
+            self._limited = model
         start = time.perf_counter()
         products = [product for job in jobs for product in job.products]
-        with threadpool_limits(limits=1, user_api="blas"):
-            found = model.predictor.predict(products, alternatives=self._alternatives)
+        found = model.predictor.predict(products, alternatives=self._alternatives)
         seconds = time.perf_counter() - start
         answers = iter([Answer(prediction, model, seconds) for prediction in found])
         return [[next(answers) for _ in job.products] for job in jobs]
@@ -106,28 +111,30 @@ class _Lane:
         self._work, self._max_batch = work, max_batch
         self._queue: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, "inference")
-        self._running: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.waiting = 0
 
-    async def submit(self, products: Sequence[Product]) -> list[Answer]:
+    def submit(self, products: Sequence[Product]) -> "asyncio.Future[list[Answer]]":
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Job(products, future))
         self.waiting += len(products)
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
-        return await future
+        if self._idle.is_set():
+            self._start()
+        return future
 
     async def drain(self) -> None:
-        while self._running is not None:
-            await asyncio.wait([self._running])
+        await self._idle.wait()
         self._thread.shutdown()
 
-    async def _run(self) -> None:
-        try:
-            while self._queue:
-                await self._run_batch(self._take())
-        finally:
-            self._running = None
+    def _start(self) -> None:
+        """Hand the next batch to the thread."""
+        jobs = self._take()
+        if jobs:
+            self._idle.clear()
+            self._thread.submit(self._run, jobs, asyncio.get_running_loop())
+        else:
+            self._idle.set()
 
     def _take(self) -> list[_Job]:
         """The next batch; whoever no longer waits for an answer is left out."""
@@ -142,31 +149,31 @@ class _Lane:
             size += len(job.products)
         return jobs
 
-    async def _run_batch(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
+    def _run(self, jobs: list[_Job], loop: asyncio.AbstractEventLoop) -> None:
+        """Answer a batch; runs in the thread, and wakes the event loop once."""
+        results: list[list[Answer] | Exception] = []
         try:
-            answers = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._work, jobs
-            )
-        except Exception as error:  # the boundary to the model: only the guilty job may fail
-            if len(jobs) > 1:
-                for job in jobs:
-                    await self._run_batch([job])
-                return
-            self._finish(jobs[0], error)
-            return
-        for job, found in zip(jobs, answers, strict=True):
-            self._finish(job, found)
+            results += self._work(jobs)
+        except Exception as error:  # the boundary to the model: only the guilty job fails
+            results += [error] if len(jobs) == 1 else map(self._try, jobs)
+        loop.call_soon_threadsafe(self._finish, jobs, results)
 
-    def _finish(self, job: _Job, result: list[Answer] | Exception) -> None:
-        self.waiting -= len(job.products)
-        if job.future.done():
-            return
-        if isinstance(result, Exception):
-            job.future.set_exception(result)
-        else:
-            job.future.set_result(result)
+    def _try(self, job: _Job) -> list[Answer] | Exception:
+        try:
+            return self._work([job])[0]
+        except Exception as error:  # the same boundary, for one job
+            return error
+
+    def _finish(self, jobs: list[_Job], results: list[list[Answer] | Exception]) -> None:
+        for job, result in zip(jobs, results, strict=True):
+            self.waiting -= len(job.products)
+            if job.future.done():
+                continue
+            if isinstance(result, Exception):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
+        self._start()
 
 
 def _kind(products: Sequence[Product]) -> str:

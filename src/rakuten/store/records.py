@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
@@ -152,6 +153,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return _number(value, _OTHER_DECIMALS)
     if isinstance(value, list | tuple):
+        if isfinite(sum(value)):  # so is every one of them, and that is the rule
+            return [round(float(number), EMBEDDING_DECIMALS) for number in value]
         return [_number(float(number), EMBEDDING_DECIMALS) for number in value]
     return value
 
