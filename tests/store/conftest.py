@@ -1,5 +1,6 @@
 """A migrated SQLite file for most tests; PostgreSQL with fsync on for those marked ``servers``."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from rakuten.store.database import Database
 from tests.servers.postgres import OWNER, Postgres, postgres
 
 MakePostgres = Callable[[], str]
+NAME = "store"
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 SQLITE_AND_POSTGRES = ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)]
 
 
@@ -17,18 +23,19 @@ SQLITE_AND_POSTGRES = ["sqlite", pytest.param("postgres", marks=pytest.mark.serv
 def cluster() -> Iterator[Postgres]:
     """A PostgreSQL whose commits are on disk."""
     with postgres(fsync=True) as running:
+        running.make_database(NAME)
         yield running
+        running.process.stop(signal.SIGQUIT)  # nobody needs what a checkpoint would save
 
 
 @pytest.fixture
 def make_postgres(cluster: Postgres) -> MakePostgres:
-    """Make an empty database; returns its URL."""
+    """Empty the database; returns its URL."""
 
     def make() -> str:
-        names = cluster.query("postgres", "SELECT count(*) FROM pg_database")
-        name = f"store{names[0]}"
-        cluster.make_database(name)
-        return postgres_url(cluster, name)
+        cluster.query(NAME, END_OTHERS)
+        cluster.query(NAME, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        return postgres_url(cluster, NAME)
 
     return make
 

@@ -43,6 +43,14 @@ def test_any_text_comes_back_as_it_was(database: Database, text: str) -> None:
     assert read_prediction(database, record.prediction_id) == record
 
 
+def test_odd_texts_deep_inside_json_come_back_too(database: Database) -> None:
+    for text in ("null\x00byte", "lone \ud800", "\\u0000", "é 😀"):
+        record = make_record(alternatives=[{"prdtypecode": 10, "label": text}])
+        with database.write() as connection:
+            insert_predictions(connection, [make_record(), record])
+        assert read_prediction(database, record.prediction_id) == record
+
+
 @pytest.mark.parametrize("text", ODD_TEXTS)
 def test_any_text_survives_the_spool_line(text: str) -> None:
     record = make_record(designation=text, description=None)

@@ -1,5 +1,6 @@
 """The database behind the store: an SQLite file or PostgreSQL, and one error for its absence."""
 
+import json
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -158,7 +159,12 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
             f"The folder of {url.database} cannot be made: {error.strerror}.",
             hint="set DATABASE_URL to a file in a folder that can be written",
         ) from error
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": WORK_SECONDS})
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        json_serializer=_dump,
+        connect_args={"timeout": WORK_SECONDS},
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -182,6 +188,8 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
         pool_size=pool_size,
         max_overflow=5,
         hide_parameters=True,
+        json_serializer=_dump,
+        use_native_hstore=False,
         pool_timeout=CONNECT_SECONDS,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
@@ -206,6 +214,10 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
             raise exc.DisconnectionError
 
     return engine
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import threading
@@ -153,8 +154,8 @@ class KeyRing:
         known = _load(self._database)
         changed = known != self._known
         self._known, self._known_at = known, time.time()
-        if self._copy is not None and (changed or not self._copy.exists()):
-            _write_copy(self._copy, known)
+        if self._copy is not None:
+            _write_copy(self._copy, known, changed=changed)
 
     def verify(self, presented: str) -> Key | None:
         """Whose key this is; None where it is wrong, revoked or expired. Asks nobody.
@@ -217,12 +218,17 @@ def _load(database: Database) -> dict[str, tuple[Key, str]]:
     }
 
 
-def _write_copy(path: Path, known: dict[str, tuple[Key, str]]) -> None:
+def _write_copy(path: Path, known: dict[str, tuple[Key, str]], *, changed: bool) -> None:
+    """Write what is known; the time of the file says when that was."""
+    if not changed and path.exists():
+        os.utime(path)
+        return
     keys = [{**asdict(key), "secret_sha256": digest} for key, digest in known.values()]
     for key in keys:
         for name in _MOMENTS:
             key[name] = key[name] and key[name].isoformat()
-    write_json(path, {"saved_at": time.time(), "keys": keys})
+    write_json(path, {"keys": keys})
+    path.chmod(0o600)
 
 
 def _read_copy(path: Path) -> tuple[dict[str, tuple[Key, str]], float]:
@@ -235,8 +241,8 @@ def _read_copy(path: Path) -> tuple[dict[str, tuple[Key, str]], float]:
             for name in _MOMENTS:
                 row[name] = row[name] and datetime.fromisoformat(row[name])
             known[row["key_id"]] = (Key(**row), digest)
-        return known, float(content["saved_at"])
-    except (RakutenError, KeyError, TypeError, ValueError) as error:
+        return known, path.stat().st_mtime
+    except (RakutenError, OSError, KeyError, TypeError, ValueError) as error:
         log.warning("the copy of the API keys cannot be read", extra={"reason": str(error)})
         return {}, float("-inf")
 

@@ -19,6 +19,8 @@ log = get_logger(__name__)
 _AWAY_SECONDS: Final = 5.0
 _ASK_SECONDS: Final = 1.0
 _MOST_BUCKETS: Final = 10_000
+_NOTHING: Final = 1e-9
+"""What a sum of fractions may be short of a whole token."""
 
 
 class Limiter(Protocol):
@@ -70,7 +72,7 @@ class MemoryLimiter:
                 del self._buckets[next(iter(self._buckets))]
             bucket.refill(self._rate, self._burst, now)
             wanted = min(tokens, self._burst)
-            if bucket.tokens >= wanted:
+            if bucket.tokens >= wanted - _NOTHING:
                 bucket.tokens -= tokens
                 return 0.0
             return (wanted - bucket.tokens) / self._rate
@@ -148,7 +150,7 @@ class SharedLimiter:
             bucket = _Bucket(row.tokens, row.updated_at)
             bucket.refill(self._rate, self._burst, now)
             least = min(needed, self._burst)
-            if bucket.tokens < least:
+            if bucket.tokens < least - _NOTHING:
                 return 0.0, (least - bucket.tokens) / self._rate
             given = max(needed, min(wanted, bucket.tokens))
             connection.execute(

@@ -189,11 +189,11 @@ class S3Media:
 
 def _s3_client() -> Any:
     try:
-        from boto3 import client
+        from boto3.session import Session
         from botocore.config import Config
     except ModuleNotFoundError as error:
         raise MissingExtraError("boto3", "serve", "Keeping photos in S3") from error
-    return client(
+    return Session().client(  # the default one is shared with whoever else uses boto3
         "s3",
         config=Config(
             connect_timeout=_CONNECT_SECONDS,

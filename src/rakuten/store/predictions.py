@@ -1,5 +1,7 @@
 """Rows of answers: written in batches, any number of times, and read back."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -9,12 +11,27 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rakuten.errors import DatabaseAwayError, RecordRefusedError
 from rakuten.store.database import Database
-from rakuten.store.records import PredictionRecord, is_prediction_id
+from rakuten.store.records import PredictionRecord, is_prediction_id, to_plain
 from rakuten.store.spool import Spool
 from rakuten.store.tables import predictions
 
 FIELDS = tuple(field.name for field in fields(PredictionRecord))
 _COLUMNS = tuple(predictions.c[name] for name in FIELDS)
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def _insert_table() -> str:
+    names = ", ".join(FIELDS)
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    kinds = ", ".join(f"{c.name} {c.type.compile(dialect)}" for c in _COLUMNS)
+    return (
+        f"INSERT INTO predictions ({names}) "  # noqa: S608 - names of our own columns
+        f"SELECT {names} FROM json_to_recordset(%s::json) AS rows ({kinds}) "
+        "ON CONFLICT DO NOTHING"
+    )
+
+
+_INSERT_TABLE = _insert_table()
 
 
 def insert_for(connection: sa.Connection, table: sa.Table) -> Any:
@@ -31,11 +48,27 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
     """
     if not records:
         return
-    statement = insert_for(connection, predictions).on_conflict_do_nothing()
     try:
+        if connection.dialect.name == "postgresql":
+            table = _as_one_value(records)
+            if table is not None:
+                connection.exec_driver_sql(_INSERT_TABLE, (table,))
+                return
+        statement = insert_for(connection, predictions).on_conflict_do_nothing()
         connection.execute(statement, [vars(record) for record in records])
-    except TypeError as error:  # psycopg writes JSON itself, and lets its error through
+    except (TypeError, ValueError) as error:  # psycopg writes JSON itself and lets these through
         raise RecordRefusedError(f"A prediction cannot be stored: {error}.") from error
+
+
+def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
+    """Records as one JSON text, which costs half of what binding each cell does.
+
+    None where PostgreSQL could not read it: NUL or a lone surrogate deep inside a JSON value,
+    which its columns take but its functions do not.
+    """
+    rows = [to_plain(record) for record in records]
+    table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return None if "\\u0000" in table or _LONE.search(table) else table
 
 
 def read_prediction(

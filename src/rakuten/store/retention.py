@@ -108,7 +108,10 @@ def forget(connection: sa.Connection, prediction_ids: Sequence[str], now: dateti
     ]
     if changes:
         update = sa.update(predictions).where(predictions.c.prediction_id == sa.bindparam("id"))
-        values = {"features": sa.bindparam("kept"), "erased_at": sa.bindparam("now")}
+        values: dict[str, Any] = {
+            "features": sa.bindparam("kept"),
+            "erased_at": sa.bindparam("now"),
+        }
         connection.execute(update.values(designation=None, description=None, **values), changes)
     notes = sa.update(feedback).where(feedback.c.prediction_id.in_(prediction_ids))
     connection.execute(notes.values(note=""))

@@ -1,5 +1,6 @@
 """Durable, in groups: one thread commits whatever waits, and the spool takes it meanwhile."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -24,6 +25,9 @@ log = get_logger(__name__)
 Kept = Literal["stored", "spooled"]
 MAX_WAITING: Final = 10_000
 _GROUP: Final = 1_000
+_TURN_GROUP: Final = BATCH // 2
+"""While new records and replayed ones take turns, so that what waits becomes less."""
+_TURN_SECONDS: Final = 0.001
 COMMIT_SECONDS: Final = 5.0
 """A commit that takes longer counts as lost; its records go to the spool, then in once."""
 _FIRST_PAUSE: Final = 0.2
@@ -77,8 +81,10 @@ class Writer:
         self._waiting = 0
         self._condition = threading.Condition()
         self._stopping = False
+        self._stopped = threading.Event()
         self._direct = True
         self._database_up = True
+        self._crowded = False
         self._order = threading.Lock()  # held while a group is kept, and for the end of a replay
         self._wake = threading.Event()
         self._threads = [
@@ -104,6 +110,7 @@ class Writer:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
+        self._stopped.set()
         self._wake.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -171,7 +178,7 @@ class Writer:
                 self._condition.wait()
             group: list[_Entry] = []
             size = 0
-            while self._entries and size < _GROUP:
+            while self._entries and size < (_TURN_GROUP if self._crowded else _GROUP):
                 group.append(self._entries.popleft())
                 size += len(group[-1].records)
             self._waiting -= size
@@ -234,31 +241,45 @@ class Writer:
                 self._drain()
                 pause = _FIRST_PAUSE
             except StoreError as error:
+                if self._stopping:
+                    return
                 if self._database_up:
                     log.warning("the spool is not replayed yet", extra=_why(error))
                 self._database_up = False
-                self._pause(pause)
+                self._stopped.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception:  # the thread must outlive whatever a segment holds
                 log.exception("the spool could not be replayed")
-                self._pause(_LONGEST_PAUSE)
+                self._stopped.wait(_LONGEST_PAUSE)
 
     def _drain(self) -> None:
-        """Replay until little is left, then the rest while no group is kept."""
-        replayed = 0
-        while not self._stopping:
-            self._spool.rotate()
-            count = self._spool.replay(self._apply)
-            replayed += count
-            if count < BATCH:
-                break
+        """Replay until little is left, then the rest while no group is kept.
+
+        Where records come in faster than the database takes them, a replay in the background
+        would never end: then new ones wait for their turn between its batches.
+        """
+        replayed, before = 0, math.inf
+        try:
+            while not self._stopping:
+                self._spool.rotate()
+                count = self._spool.replay(self._apply_in_turn if self._crowded else self._apply)
+                replayed += count
+                if count < BATCH:
+                    break
+                self._crowded = self._crowded or count > before / 2
+                before = count
+            with self._order:
+                self._spool.rotate()
+                replayed += self._spool.replay(self._apply)
+                self._direct = self._direct or self._spool.is_empty()
+        finally:
+            self._crowded = False
+        log.info("the spool is replayed", extra={"records": replayed})
+
+    def _apply_in_turn(self, records: list[Record]) -> None:
         with self._order:
-            self._spool.rotate()
-            replayed += self._spool.replay(self._apply)
-            back = not self._direct and self._spool.is_empty()
-            self._direct = self._direct or back
-        if replayed or back:
-            log.info("the spool is replayed", extra={"records": replayed})
+            self._apply(records)
+        time.sleep(_TURN_SECONDS)  # a lock alone would mostly come back to this thread
 
     def _apply(self, records: list[Record]) -> None:
         if self._stopping:
@@ -266,10 +287,6 @@ class Writer:
         with self._database.write(self._commit_seconds) as connection:
             _write(connection, records)
             forget_erased(connection, [record.prediction_id for record in records])
-
-    def _pause(self, seconds: float) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._stopping, seconds)
 
 
 def _write(connection: sa.Connection, records: list[Record]) -> None:
