@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,6 +41,14 @@ def insert_for(connection: sa.Connection, table: sa.Table) -> Any:
     return make(table)
 
 
+@lru_cache(maxsize=4)
+def _insert(engine: sa.Engine) -> Any:
+    """The INSERT of a group, compiled: SQLAlchemy keeps none that knows ON CONFLICT."""
+    make: Any = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    statement = make(predictions).on_conflict_do_nothing()
+    return statement.compile(dialect=engine.dialect, column_keys=FIELDS, for_executemany=True)
+
+
 def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRecord]) -> None:
     """Write answers; those that are there already stay as they are.
 
@@ -54,8 +63,8 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
             if table is not None:
                 connection.exec_driver_sql(_INSERT_TABLE, (table,))
                 return
-        statement = insert_for(connection, predictions).on_conflict_do_nothing()
-        connection.execute(statement, [vars(record) for record in records])
+        rows: Any = [vars(record) for record in records]
+        connection.execute(_insert(connection.engine), rows)
     except (TypeError, ValueError) as error:  # psycopg writes JSON itself and lets these through
         raise RecordRefusedError(f"A prediction cannot be stored: {error}.") from error
 
