@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,7 @@ from rakuten.store.database import Database
 from rakuten.store.keys import KeyRing
 from rakuten.store.limits import MemoryLimiter, SharedLimiter
 from rakuten.store.media import open_media
+from rakuten.store.retention import expire
 from rakuten.store.spool import Spool
 from rakuten.store.writer import Writer
 
@@ -35,6 +38,7 @@ log = get_logger(__name__)
 _MIB: Final = 2**20
 _FLUSH_SECONDS: Final = 20.0
 _MIGRATE_PAUSE: Final = 2.0
+_FORGET_PAUSE: Final = 3600.0
 
 
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
@@ -103,11 +107,12 @@ def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManag
         if not await asyncio.to_thread(_prepare_store, service):
             waiting = asyncio.create_task(_wait_for_store(service))
         await asyncio.to_thread(service.keys.start)
+        forgetting = asyncio.create_task(_forget_old(service))
         try:
             yield
         finally:
-            if waiting is not None:
-                waiting.cancel()
+            for task in filter(None, (waiting, forgetting)):
+                task.cancel()
             await service.engine.drain()
             await asyncio.to_thread(_stop, service)
 
@@ -120,6 +125,21 @@ async def _wait_for_store(service: Service) -> None:
         await asyncio.sleep(_MIGRATE_PAUSE)
         if await asyncio.to_thread(_prepare_store, service):
             return  # the keys are looked at again and again by themselves
+
+
+async def _forget_old(service: Service) -> None:
+    """Every hour, remove the content of answers whose time is over."""
+    while True:
+        before = datetime.now(UTC) - timedelta(days=service.settings.retention_days)
+        forget = partial(expire, service.database, before, media=service.media, spool=service.spool)
+        try:
+            count = await asyncio.to_thread(forget)
+        except StoreError as error:
+            log.warning("old content could not be removed: %s", error.message)
+        else:
+            if count:
+                log.info("the content of %d old answers is removed", count)
+        await asyncio.sleep(_FORGET_PAUSE)
 
 
 def _prepare_store(service: Service) -> bool:

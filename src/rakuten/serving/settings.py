@@ -1,6 +1,6 @@
 """Settings of the service, from the environment and ``.env``; unsafe values are refused."""
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -57,15 +57,14 @@ class ServingSettings(BaseSettings):
         return self
 
 
-def load_serving_settings(**overrides: object) -> ServingSettings:
-    """Read the environment; values given here go before it.
+def load_serving_settings(**given: Any) -> ServingSettings:
+    """Read the environment; values given here go before it, None stands for not given.
 
     Raises:
         ConfigurationError: a value cannot be used, or is not safe.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return ServingSettings.model_validate({**_environment(), **given})
+        return ServingSettings(**{n: value for n, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(["RAKUTEN_SERVE", *(str(part).upper() for part in first["loc"])])
@@ -73,16 +72,3 @@ def load_serving_settings(**overrides: object) -> ServingSettings:
             f"{name}: {first['msg']}.",
             hint=f"correct it in {ENV_FILE} or in the shell; docs/serving.md explains it",
         ) from error
-
-
-def _environment() -> dict[str, object]:
-    """What the environment says, before it is checked together with what is given."""
-    import os
-
-    prefix = "RAKUTEN_SERVE_"
-    found = {
-        name.removeprefix(prefix).lower(): value
-        for name, value in os.environ.items()
-        if name.startswith(prefix) and value
-    }
-    return {name: value for name, value in found.items() if name in ServingSettings.model_fields}
