@@ -67,8 +67,9 @@ def _key(request: Request, service: Service) -> Key:
 
 
 def _presented(request: Request) -> str:
-    given = request.headers.get("x-api-key")
+    headers = request.headers
+    given = headers.get("x-api-key")
     if given:
         return given
-    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
