@@ -78,7 +78,6 @@ class _Connection(asyncio.Protocol):
         self._status = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
         self._send()
 
@@ -155,7 +154,9 @@ async def run_load(
     turn = islice(cycle(requests), skip % len(requests), None)
     tally = _Tally(turn, start + seconds, count)
     made = [
-        await loop.create_connection(lambda: _Connection(tally), parts.hostname, parts.port)
+        await loop.create_connection(
+            lambda: _Connection(tally), parts.hostname or "127.0.0.1", parts.port or 80
+        )
         for _ in range(connections)
     ]
     await asyncio.gather(*(protocol.done for _, protocol in made))
@@ -205,8 +206,8 @@ async def find_ceiling(connections: int, seconds: float) -> Report:
         sys.executable, __file__, "--nothing", stdout=asyncio.subprocess.PIPE
     )
     try:
-        assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(await server.stdout.readline())}/"
+        port = await server.stdout.readline() if server.stdout else b""
+        url = f"http://127.0.0.1:{int(port)}/"
         body = json.dumps({"designation": "x" * 80, "description": "x" * 300}).encode()
         requests = make_requests(url, [body])
         return await run_load(url, requests, connections=connections, seconds=seconds)

@@ -29,7 +29,7 @@ class Listing(BaseModel):
     description: str = ""
 
 
-class TextModel(mlflow.pyfunc.PythonModel):
+class TextModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """A pipeline of scikit-learn that sees title and description as one text."""
 
     def __init__(self, pipeline: Any) -> None:

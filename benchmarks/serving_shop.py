@@ -41,8 +41,10 @@ class Server(ServerProcess):
 
     def resident_mib(self) -> float:
         """Resident memory of the process."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        process = self._process
+        status = Path(f"/proc/{process.pid if process else 'self'}/status").read_text(
+            encoding="ascii"
+        )
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
@@ -149,20 +151,18 @@ def _products(raw: Path) -> list[tuple[str, str]]:
     pairs = {
         (title, body)
         for table in tables
-        for title, body in zip(
-            table[catalog.DESIGNATION], table[catalog.DESCRIPTION], strict=True
-        )
+        for title, body in zip(table[catalog.DESIGNATION], table[catalog.DESCRIPTION], strict=True)
         if title.strip()
     }
     found = sorted(pairs)
-    random.Random(0).shuffle(found)
+    random.Random(0).shuffle(found)  # noqa: S311 - the same turn every time
     return found
 
 
 def _photos(folder: Path, count: int) -> list[bytes]:
     """Photos of the catalogue as JPEGs of 500 × 500 pixels."""
     with ThreadPoolExecutor() as pool:
-        made = [photo for photo in pool.map(_enlarge, sorted(folder.iterdir())[: 2 * count])]
+        made = list(pool.map(_enlarge, sorted(folder.iterdir())[: 2 * count]))
     return [photo for photo in made if photo][:count]
 
 
