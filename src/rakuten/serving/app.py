@@ -53,6 +53,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
         version=__version__,
         summary="Product types for listings, with calibrated confidence.",
         lifespan=_lifespan(service),
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # Prometheus has it all
     )
     app.state.service = service
     problems.add_handlers(app)

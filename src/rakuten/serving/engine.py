@@ -120,7 +120,8 @@ class _Lane:
         self._queue.append(_Job(products, future))
         self.waiting += len(products)
         if self._idle.is_set():
-            self._start()
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._start)
         return future
 
     async def drain(self) -> None:
@@ -131,7 +132,6 @@ class _Lane:
         """Hand the next batch to the thread."""
         jobs = self._take()
         if jobs:
-            self._idle.clear()
             self._thread.submit(self._run, jobs, asyncio.get_running_loop())
         else:
             self._idle.set()
@@ -173,7 +173,9 @@ class _Lane:
                 job.future.set_exception(result)
             else:
                 job.future.set_result(result)
-        self._start()
+        # Two turns of the loop: answers go out first, and what has arrived meanwhile comes along.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._start)
 
 
 def _kind(products: Sequence[Product]) -> str:

@@ -20,9 +20,9 @@ from rakuten.errors import (
 from rakuten.metrics import Labelled, ServiceMetrics
 from rakuten.models.predictor import Product
 from rakuten.serving.answers import alternatives, plain_explanation
-from rakuten.serving.arrivals import Arrivals
 from rakuten.serving.engine import RETRY, Answer, Engine
 from rakuten.serving.live_model import LiveModel
+from rakuten.serving.outbox import Outbox
 from rakuten.serving.problems import ServiceError
 from rakuten.serving.settings import ServingSettings
 from rakuten.serving.webhook import WebhookVerifier
@@ -57,10 +57,11 @@ class Service:
     keys: KeyRing
     limiter: Limiter
     webhooks: WebhookVerifier | None
-    arrivals: Arrivals = field(default_factory=Arrivals)
+    outbox: Outbox = field(init=False)
     counters: Labelled = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "outbox", Outbox(self.writer))
         object.__setattr__(self, "counters", Labelled(self.metrics.predictions))
 
     async def remember(
@@ -93,7 +94,7 @@ class Service:
             ServiceError: 503 where they cannot be kept, 422 where one never can.
         """
         try:
-            await self.arrivals.wait_for(self.writer.submit_many(records))
+            await self.outbox.keep(records)
         except RecordRefusedError as error:
             raise ServiceError(422, error.message, reason="not_storable") from error
         except StoreError as error:

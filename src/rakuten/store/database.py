@@ -216,8 +216,7 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     return engine
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+_dump: Final = json.JSONEncoder(allow_nan=False).encode
 
 
 def _revision(connection: sa.Connection) -> str | None:

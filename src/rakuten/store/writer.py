@@ -135,17 +135,24 @@ class Writer:
             they can be kept nowhere, with RecordRefusedError where one of them never can, and
             with StoreError once the writer is stopped. It cannot be cancelled.
         """
-        entry = _Entry(tuple(records), Future())
-        entry.future.set_running_or_notify_cancel()
+        return self.submit_each([records])[0]
+
+    def submit_each(self, groups: Sequence[Sequence[Record]]) -> "list[Future[Kept]]":
+        """Keep groups of records, each as :meth:`submit_many` does, telling the thread once."""
+        entries = [_Entry(tuple(records), Future()) for records in groups]
+        refused: list[tuple[_Entry, RakutenError]] = []
         with self._condition:
-            refusal = self._refusal(len(records))
-            if refusal is None:
-                self._entries.append(entry)
-                self._waiting += len(records)
-                self._condition.notify()
-        if refusal is not None:
+            for entry in entries:
+                entry.future.set_running_or_notify_cancel()
+                if refusal := self._refusal(len(entry.records)):
+                    refused.append((entry, refusal))
+                else:
+                    self._entries.append(entry)
+                    self._waiting += len(entry.records)
+            self._condition.notify()
+        for entry, refusal in refused:
             entry.future.set_exception(refusal)
-        return entry.future
+        return [entry.future for entry in entries]
 
     def state(self) -> WriterState:
         """How things stand now; asks nobody."""
