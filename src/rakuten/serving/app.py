@@ -1,6 +1,7 @@
 """The application: parts put together, started and stopped in order."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,8 @@ _MIB: Final = 2**20
 _FLUSH_SECONDS: Final = 20.0
 _MIGRATE_PAUSE: Final = 2.0
 _FORGET_PAUSE: Final = 3600.0
+_SWITCH_SECONDS: Final = 0.0002
+"""How long a thread may keep the interpreter from others: inference must not hold up answers."""
 
 
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
@@ -102,6 +105,7 @@ def make_service(settings: Settings, serving: ServingSettings, root: Path) -> Se
 def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         service.live.start()
         service.writer.start()
         waiting = None

@@ -1,6 +1,7 @@
 """Inference off the event loop: bounded queues, batches of whatever waits, time-outs."""
 
 import asyncio
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class Engine:
         self._current = current
         self._max_waiting, self._seconds = max_waiting, seconds
         self._alternatives = alternatives
-        self._limited: LoadedModel | None = None
+        self._settled: LoadedModel | None = None
         self._lanes = {name: _Lane(self._answer, limit) for name, limit in _BATCH.items()}
 
     async def answer(self, products: Sequence[Product]) -> list[Answer]:
@@ -90,16 +91,22 @@ class Engine:
         model = self._current()
         if model is None:  # a model that was live stays
             raise ServiceError(503, "No model is live yet.", reason="no_model", headers=RETRY)
-        if model is not self._limited:
-            # Looking for the libraries takes longer than a batch: once, when all are loaded.
-            threadpool_limits(limits=1, user_api="blas")
-            self._limited = model
+        if model is not self._settled:
+            self._settle(model)
         start = time.perf_counter()
         products = [product for job in jobs for product in job.products]
         found = model.predictor.predict(products, alternatives=self._alternatives)
         seconds = time.perf_counter() - start
         answers = iter([Answer(prediction, model, seconds) for prediction in found])
         return [[next(answers) for _ in job.products] for job in jobs]
+
+    def _settle(self, model: LoadedModel) -> None:
+        """What is done once for a model, when all that it needs is loaded."""
+        # To look for the libraries takes longer than a batch.
+        threadpool_limits(limits=1, user_api="blas")
+        if self._settled is None:
+            gc.freeze()  # modules and model stay: no collection has to walk them again
+        self._settled = model
 
 
 class _Lane:
