@@ -1,13 +1,13 @@
 """Rows of answers: written in batches, any number of times, and read back."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rakuten.errors import DatabaseAwayError, RecordRefusedError
@@ -18,7 +18,6 @@ from rakuten.store.tables import predictions
 
 FIELDS = tuple(field.name for field in fields(PredictionRecord))
 _COLUMNS = tuple(predictions.c[name] for name in FIELDS)
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 def _insert_table() -> str:
@@ -76,8 +75,13 @@ def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
     which its columns take but its functions do not.
     """
     rows = [to_plain(record) for record in records]
-    table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return None if "\\u0000" in table or _LONE.search(table) else table
+    try:
+        table = to_json(rows).decode()
+    except ValueError:
+        return None
+    if "NaN" in table or "Infinity" in table:
+        json.dumps(rows, allow_nan=False)  # a number like that is refused, a word is not
+    return None if "\\u0000" in table else table
 
 
 def read_prediction(
