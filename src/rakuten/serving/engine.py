@@ -1,6 +1,7 @@
 """Inference off the event loop: bounded queues, batches of whatever waits, time-outs."""
 
 import asyncio
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from rakuten.serving.problems import ServiceError
 RETRY: Final = {"Retry-After": "1"}
 _BATCH: Final = {"text": 32, "photo": 8, "bulk": 256}
 """Products that a lane answers at a time: a photo costs as much as ten texts."""
+_PATIENCE: Final = 6
+"""Turns of the event loop without a new request after which a batch starts."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Engine:
         self._current = current
         self._max_waiting, self._seconds = max_waiting, seconds
         self._alternatives = alternatives
+        self._settled: LoadedModel | None = None
         self._lanes = {name: _Lane(self._answer, limit) for name, limit in _BATCH.items()}
 
     async def answer(self, products: Sequence[Product]) -> list[Answer]:
@@ -69,7 +73,8 @@ class Engine:
                 503, "Too many requests are waiting.", reason="overloaded", headers=RETRY
             )
         try:
-            return await asyncio.wait_for(lane.submit(products), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                return await lane.submit(products)
         except TimeoutError as error:
             detail = f"No answer within {self._seconds:g} s."
             raise ServiceError(504, detail, reason="timeout") from error
@@ -88,13 +93,22 @@ class Engine:
         model = self._current()
         if model is None:  # a model that was live stays
             raise ServiceError(503, "No model is live yet.", reason="no_model", headers=RETRY)
+        if model is not self._settled:
+            self._settle(model)
         start = time.perf_counter()
         products = [product for job in jobs for product in job.products]
-        with threadpool_limits(limits=1, user_api="blas"):
-            found = model.predictor.predict(products, alternatives=self._alternatives)
+        found = model.predictor.predict(products, alternatives=self._alternatives)
         seconds = time.perf_counter() - start
         answers = iter([Answer(prediction, model, seconds) for prediction in found])
         return [[next(answers) for _ in job.products] for job in jobs]
+
+    def _settle(self, model: LoadedModel) -> None:
+        """What is done once for a model, when all that it needs is loaded."""
+        # To look for the libraries takes longer than a batch.
+        threadpool_limits(limits=1, user_api="blas")
+        if self._settled is None:
+            gc.freeze()  # modules and model stay: no collection has to walk them again
+        self._settled = model
 
 
 class _Lane:
@@ -106,7 +120,8 @@ class _Lane:
         self._work, self._max_batch = work, max_batch
         self._queue: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, "inference")
-        self._running: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.waiting = 0
 
     def submit(self, products: Sequence[Product]) -> "asyncio.Future[list[Answer]]":
@@ -114,21 +129,36 @@ class _Lane:
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Job(products, future))
         self.waiting += len(products)
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        if self._idle.is_set():
+            self._idle.clear()
+            self._gather(asyncio.get_running_loop(), 0, _PATIENCE)
         return future
 
     async def drain(self) -> None:
-        while self._running is not None:
-            await asyncio.wait([self._running])
+        await self._idle.wait()
         self._thread.shutdown()
 
-    async def _run(self) -> None:
-        try:
-            while self._queue:
-                await self._run_batch(self._take())
-        finally:
-            self._running = None
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, patience: int) -> None:
+        """Start once turns of the loop bring nothing more: a fuller batch costs less a product.
+
+        Turns are no pauses: each takes in what has arrived and sends what is ready, and a few
+        without anything to do pass in less time than a single prediction takes.
+        """
+        waiting = len(self._queue)
+        if waiting > seen:
+            patience = _PATIENCE
+        if waiting >= self._max_batch or not patience:
+            self._start()
+        else:
+            loop.call_soon(self._gather, loop, waiting, patience - 1)
+
+    def _start(self) -> None:
+        """Hand the next batch to the thread."""
+        jobs = self._take()
+        if jobs:
+            self._thread.submit(self._run, jobs, asyncio.get_running_loop())
+        else:
+            self._idle.set()
 
     def _take(self) -> list[_Job]:
         """The next batch; whoever no longer waits for an answer is left out."""
@@ -143,31 +173,31 @@ class _Lane:
             size += len(job.products)
         return jobs
 
-    async def _run_batch(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
+    def _run(self, jobs: list[_Job], loop: asyncio.AbstractEventLoop) -> None:
+        """Answer a batch; runs in the thread, and wakes the event loop once."""
+        results: list[list[Answer] | Exception] = []
         try:
-            answers = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._work, jobs
-            )
-        except Exception as error:  # the boundary to the model: only the guilty job may fail
-            if len(jobs) > 1:
-                for job in jobs:
-                    await self._run_batch([job])
-                return
-            self._finish(jobs[0], error)
-            return
-        for job, found in zip(jobs, answers, strict=True):
-            self._finish(job, found)
+            results += self._work(jobs)
+        except Exception as error:  # the boundary to the model: only the guilty job fails
+            results += [error] if len(jobs) == 1 else map(self._try, jobs)
+        loop.call_soon_threadsafe(self._finish, jobs, results)
 
-    def _finish(self, job: _Job, result: list[Answer] | Exception) -> None:
-        self.waiting -= len(job.products)
-        if job.future.done():
-            return
-        if isinstance(result, Exception):
-            job.future.set_exception(result)
-        else:
-            job.future.set_result(result)
+    def _try(self, job: _Job) -> list[Answer] | Exception:
+        try:
+            return self._work([job])[0]
+        except Exception as error:  # the same boundary, for one job
+            return error
+
+    def _finish(self, jobs: list[_Job], results: list[list[Answer] | Exception]) -> None:
+        for job, result in zip(jobs, results, strict=True):
+            self.waiting -= len(job.products)
+            if job.future.done():
+                continue
+            if isinstance(result, Exception):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
+        self._gather(asyncio.get_running_loop(), 0, _PATIENCE)
 
 
 def _kind(products: Sequence[Product]) -> str:

@@ -20,23 +20,32 @@ def require(scope: str) -> Callable[..., Awaitable[str | None]]:
     """A dependency that lets a request pass if its key has a scope; it gives the key's id."""
 
     async def check(request: Request, service: ServiceDep) -> str | None:
-        if service.settings.keyless:
-            return None
-        key = _key(request, service)
-        request.state.key_id = key.key_id
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise ServiceError(403, f"This API key lacks the scope {scope}.", reason="scope")
-        wait = await service.limit(key.key_id)
-        if wait > 0:
-            raise ServiceError(
-                429,
-                "Too many requests with this API key.",
-                reason="rate_limit",
-                headers={"Retry-After": str(max(1, round(wait)))},
-            )
-        return key.key_id
+        return await check_key(request, service, scope)
 
     return check
+
+
+async def check_key(request: Request, service: Service, scope: str) -> str | None:
+    """Let a request pass if its key has a scope and may go on; returns the key's id.
+
+    Raises:
+        ServiceError: 401 without a valid key, 403 without the scope, 429 beyond the rate limit.
+    """
+    if service.settings.keyless:
+        return None
+    key = _key(request, service)
+    request.state.key_id = key.key_id
+    if scope not in key.scopes and "admin" not in key.scopes:
+        raise ServiceError(403, f"This API key lacks the scope {scope}.", reason="scope")
+    wait = await service.limit(key.key_id)
+    if wait > 0:
+        raise ServiceError(
+            429,
+            "Too many requests with this API key.",
+            reason="rate_limit",
+            headers={"Retry-After": str(max(1, round(wait)))},
+        )
+    return key.key_id
 
 
 def _key(request: Request, service: Service) -> Key:
@@ -58,8 +67,9 @@ def _key(request: Request, service: Service) -> Key:
 
 
 def _presented(request: Request) -> str:
-    given = request.headers.get("x-api-key")
+    headers = request.headers
+    given = headers.get("x-api-key")
     if given:
         return given
-    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""

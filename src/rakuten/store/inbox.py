@@ -37,19 +37,22 @@ class Inbox:
         self._closed = False
         self.waiting = 0
 
-    def put(self, records: Sequence[Record]) -> "Future[Kept]":
-        """Let records wait; the future has failed already where they cannot."""
-        entry = Entry(tuple(records), Future())
-        entry.future.set_running_or_notify_cancel()
+    def put_each(self, groups: Sequence[Sequence[Record]]) -> "list[Future[Kept]]":
+        """Let groups of records wait; the futures of those that cannot have failed already."""
+        entries = [Entry(tuple(records), Future()) for records in groups]
+        refused: list[tuple[Entry, RakutenError]] = []
         with self._condition:
-            refusal = self._refusal(len(records))
-            if refusal is None:
-                self._entries.append(entry)
-                self.waiting += len(records)
-                self._condition.notify()
-        if refusal is not None:
+            for entry in entries:
+                entry.future.set_running_or_notify_cancel()
+                if refusal := self._refusal(len(entry.records)):
+                    refused.append((entry, refusal))
+                else:
+                    self._entries.append(entry)
+                    self.waiting += len(entry.records)
+            self._condition.notify()
+        for entry, refusal in refused:
             entry.future.set_exception(refusal)
-        return entry.future
+        return [entry.future for entry in entries]
 
     def take(self, most: int) -> list[Entry]:
         """Entries of about so many records, once there are any; none when closed and empty."""

@@ -1,12 +1,13 @@
 """Rows of answers: written in batches, any number of times, and read back."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rakuten.errors import DatabaseAwayError, RecordRefusedError
@@ -17,7 +18,6 @@ from rakuten.store.tables import predictions
 
 FIELDS = tuple(field.name for field in fields(PredictionRecord))
 _COLUMNS = tuple(predictions.c[name] for name in FIELDS)
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 def _insert_table() -> str:
@@ -40,6 +40,14 @@ def insert_for(connection: sa.Connection, table: sa.Table) -> Any:
     return make(table)
 
 
+@lru_cache(maxsize=4)
+def _insert(engine: sa.Engine) -> Any:
+    """The INSERT of a group, compiled: SQLAlchemy keeps none that knows ON CONFLICT."""
+    make: Any = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    statement = make(predictions).on_conflict_do_nothing()
+    return statement.compile(dialect=engine.dialect, column_keys=FIELDS, for_executemany=True)
+
+
 def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRecord]) -> None:
     """Write answers; those that are there already stay as they are.
 
@@ -53,9 +61,9 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
         if table is not None:
             connection.exec_driver_sql(_INSERT_TABLE, (table,))
             return
-    statement = insert_for(connection, predictions).on_conflict_do_nothing()
+    rows: Any = [vars(record) for record in records]
     try:
-        connection.execute(statement, [vars(record) for record in records])
+        connection.execute(_insert(connection.engine), rows)
     except (TypeError, ValueError) as error:  # psycopg writes JSON itself and lets these through
         raise _not_json(error) from error
 
@@ -82,10 +90,12 @@ def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
     """
     rows = [to_plain(record) for record in records]
     try:
-        table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise _not_json(error) from error
-    return None if "\\u0000" in table or _LONE.search(table) else table
+        table = to_json(rows).decode()
+        if "NaN" in table or "Infinity" in table:  # numbers that JSON lacks, or just words
+            json.dumps(rows, allow_nan=False)
+    except ValueError:
+        return None
+    return None if "\\u0000" in table else table
 
 
 def _not_json(error: Exception) -> RecordRefusedError:

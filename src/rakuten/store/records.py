@@ -3,9 +3,10 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
@@ -90,7 +91,9 @@ def new_prediction_id() -> str:
     ticks = _CLOCK.tick()
     value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64
     value |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
-    return str(UUID(int=value))
+    digits = f"{value:032x}"
+    parts = digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]
+    return "-".join(parts)
 
 
 def is_prediction_id(text: str) -> bool:
@@ -106,7 +109,13 @@ def plain_features(row: Mapping[str, Any]) -> dict[str, Any]:
 
     Numbers that JSON has no word for (NaN, infinity) become None.
     """
-    return {name: _plain(value) for name, value in row.items()}
+    found: dict[str, Any] = dict(row)
+    for name, value in found.items():
+        if isinstance(value, float):
+            found[name] = _number(value, _OTHER_DECIMALS)
+        elif isinstance(value, list | tuple):
+            found[name] = _numbers(value)
+    return found
 
 
 def to_plain(record: Record) -> dict[str, Any]:
@@ -148,12 +157,10 @@ def feedback_of(records: Iterable[Record]) -> list[FeedbackRecord]:
     return [record for record in records if isinstance(record, FeedbackRecord)]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return _number(value, _OTHER_DECIMALS)
-    if isinstance(value, list | tuple):
-        return [_number(float(number), EMBEDDING_DECIMALS) for number in value]
-    return value
+def _numbers(values: Sequence[float]) -> list[float | None]:
+    if isfinite(sum(values)):  # so is every one of them: the rule, and the short way
+        return [round(float(value), EMBEDDING_DECIMALS) for value in values]
+    return [_number(float(value), EMBEDDING_DECIMALS) for value in values]
 
 
 def _number(value: float, decimals: int) -> float | None:

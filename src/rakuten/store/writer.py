@@ -117,7 +117,11 @@ class Writer:
             they can be kept nowhere, with RecordRefusedError where one of them never can, and
             with StoreError once the writer is stopped. It cannot be cancelled.
         """
-        return self._inbox.put(records)
+        return self.submit_each([records])[0]
+
+    def submit_each(self, groups: Sequence[Sequence[Record]]) -> "list[Future[Kept]]":
+        """Keep groups of records, each as :meth:`submit_many` does, telling the thread once."""
+        return self._inbox.put_each(groups)
 
     def state(self) -> WriterState:
         """How things stand now; asks nobody."""

@@ -13,8 +13,8 @@ from rakuten.serving.answers import prediction_out
 from rakuten.serving.documents import answers_of, body_of, problems
 from rakuten.serving.engine import Answer
 from rakuten.serving.problems import ServiceError
-from rakuten.serving.security import ServiceDep, require
-from rakuten.serving.service import Service
+from rakuten.serving.security import ServiceDep, check_key, require
+from rakuten.serving.service import Service, service_of
 from rakuten.serving.uploads import image_problem, item_product, read_items, read_product
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
@@ -41,6 +41,19 @@ async def predict(
     on_image_error: OnImageError = "refuse",
 ) -> Response:
     """Classify one listing: JSON with the photo in base64, or a form with the photo as a file."""
+    return await _answer(request, service, key, explain, on_image_error)
+
+
+async def predict_plainly(request: Request) -> Response:
+    """The same without parameters, for the short way (see :mod:`rakuten.serving.shortcut`)."""
+    service = await service_of(request)
+    key = await check_key(request, service, "predict")
+    return await _answer(request, service, key, False, "refuse")
+
+
+async def _answer(
+    request: Request, service: Service, key: str | None, explain: bool, on_image_error: str
+) -> Response:
     product = await read_product(request)
     _require_content(product)
     (answer,) = await service.engine.answer([product])
