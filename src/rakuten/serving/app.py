@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from rakuten import __version__
 from rakuten.errors import StoreError
@@ -44,6 +45,18 @@ _SWITCH_SECONDS: Final = 0.0002
 """How long a thread may keep the interpreter from others: inference must not hold up answers."""
 
 
+class _Application(FastAPI):
+    """FastAPI inside of what surrounds every request, its own answers to errors included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Shortcut and frame around Starlette's own stack."""
+        service: Service = self.state.service
+        handlers = {"/v1/predict": predict.make_short_way(service)}
+        short = Shortcut(super().build_middleware_stack(), handlers=handlers)
+        most = int(service.settings.max_body_mib * _MIB)
+        return Frame(short, metrics=service.metrics, max_body=most)
+
+
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
     """Make the application; nothing runs before it starts.
 
@@ -51,7 +64,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
         ConfigurationError: a setting names a place that cannot be used.
     """
     service = make_service(settings, serving, root)
-    app = FastAPI(
+    app = _Application(
         title="Product classification",
         version=__version__,
         summary="Product types for listings, with calibrated confidence.",
@@ -63,8 +76,6 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
     for routes in (predict, predictions, review, about, health):
         app.include_router(routes.router)
     app.include_router(about.hooks)
-    app.add_middleware(Shortcut, handlers={"/v1/predict": predict.predict_plainly})
-    app.add_middleware(Frame, metrics=service.metrics, max_body=int(serving.max_body_mib * _MIB))
     finish_document(app)
     return app
 

@@ -31,10 +31,11 @@ class Answer:
     seconds: float
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Job:
     products: Sequence[Product]
     future: "asyncio.Future[list[Answer]]"
+    deadline: float
 
 
 class Engine:
@@ -54,10 +55,10 @@ class Engine:
         alternatives: int = 3,
     ) -> None:
         self._current = current
-        self._max_waiting, self._seconds = max_waiting, seconds
+        self._max_waiting = max_waiting
         self._alternatives = alternatives
         self._settled: LoadedModel | None = None
-        self._lanes = {name: _Lane(self._answer, limit) for name, limit in _BATCH.items()}
+        self._lanes = {name: _Lane(self._answer, limit, seconds) for name, limit in _BATCH.items()}
 
     async def answer(self, products: Sequence[Product]) -> list[Answer]:
         """Answer products in order.
@@ -72,12 +73,7 @@ class Engine:
             raise ServiceError(
                 503, "Too many requests are waiting.", reason="overloaded", headers=RETRY
             )
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await lane.submit(products)
-        except TimeoutError as error:
-            detail = f"No answer within {self._seconds:g} s."
-            raise ServiceError(504, detail, reason="timeout") from error
+        return await lane.submit(products)
 
     def waiting(self) -> dict[str, int]:
         """Products that wait or are under way, by lane."""
@@ -115,10 +111,15 @@ class _Lane:
     """One queue with one thread behind it; its state changes on the event loop alone."""
 
     def __init__(
-        self, work: Callable[[Sequence[_Job]], list[list[Answer]]], max_batch: int
+        self,
+        work: Callable[[Sequence[_Job]], list[list[Answer]]],
+        max_batch: int,
+        seconds: float,
     ) -> None:
-        self._work, self._max_batch = work, max_batch
+        self._work, self._max_batch, self._seconds = work, max_batch, seconds
         self._queue: deque[_Job] = deque()
+        self._unanswered: deque[_Job] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "inference")
         self._idle = asyncio.Event()
         self._idle.set()
@@ -126,13 +127,28 @@ class _Lane:
 
     def submit(self, products: Sequence[Product]) -> "asyncio.Future[list[Answer]]":
         """Queue products at once, so that the next request is counted against them."""
-        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Job(products, future))
+        loop = asyncio.get_running_loop()
+        job = _Job(products, loop.create_future(), loop.time() + self._seconds)
+        self._queue.append(job)
+        self._unanswered.append(job)
         self.waiting += len(products)
+        if self._timer is None:
+            self._timer = loop.call_at(job.deadline, self._expire, loop)
         if self._idle.is_set():
             self._idle.clear()
-            self._gather(asyncio.get_running_loop(), 0, _PATIENCE)
-        return future
+            self._gather(loop, 0, _PATIENCE)
+        return job.future
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up on jobs whose time is over: one timer for all, as they end in their order."""
+        detail = f"No answer within {self._seconds:g} s."
+        while self._unanswered and self._unanswered[0].deadline <= loop.time():
+            future = self._unanswered.popleft().future
+            if not future.done():
+                future.set_exception(ServiceError(504, detail, reason="timeout"))
+        self._timer = None
+        if self._unanswered:
+            self._timer = loop.call_at(self._unanswered[0].deadline, self._expire, loop)
 
     async def drain(self) -> None:
         await self._idle.wait()
@@ -197,6 +213,8 @@ class _Lane:
                 job.future.set_exception(result)
             else:
                 job.future.set_result(result)
+        while self._unanswered and self._unanswered[0].future.done():
+            self._unanswered.popleft()
         self._gather(asyncio.get_running_loop(), 0, _PATIENCE)
 
 

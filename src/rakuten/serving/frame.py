@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rakuten.logs import get_logger
 from rakuten.metrics import Labelled, ServiceMetrics
-from rakuten.serving.problems import ServiceError, problem_response
+from rakuten.serving.problems import CLIENT_GONE, ServiceError, problem_response
 
 log = get_logger("rakuten.access")
 
@@ -47,7 +47,7 @@ class Frame:
         start = time.perf_counter()
         request_id, announced = _read_headers(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status = CLIENT_GONE
 
         async def framed_send(message: Message) -> None:
             nonlocal status
@@ -57,7 +57,12 @@ class Frame:
             await send(message)
 
         try:
-            await self._limited(scope, receive, framed_send, announced)
+            if announced is None:
+                await self._counted(scope, receive, framed_send)
+            elif announced > self._max_body:
+                await self._refuse(scope, receive, framed_send)
+            else:  # the server lets no more bytes through than were announced
+                await self._app(scope, receive, framed_send)
         finally:
             seconds = time.perf_counter() - start
             route = _route(scope)
@@ -65,11 +70,8 @@ class Frame:
             self._seconds[route,].observe(seconds)
             _write_log(scope, route, status, seconds, request_id)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send, announced: bytes) -> None:
-        """Refuse a body over the limit: by its announced length, else while it comes in."""
-        if announced.isdigit() and int(announced) > self._max_body:
-            await self._refuse(scope, receive, send)
-            return
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a body over the limit while it comes in."""
         received, started = 0, False
 
         async def counted_receive() -> Message:
@@ -97,17 +99,19 @@ class Frame:
         await problem_response(error, scope["path"])(scope, receive, send)
 
 
-def _read_headers(headers: _Headers) -> tuple[str, bytes]:
+def _read_headers(headers: _Headers) -> tuple[str, int | None]:
     """The request's id, which is made up where the client named none, and its length."""
-    request_id, length = "", b""
+    request_id, length, chunked = "", None, False
     for name, value in headers:
         if name == b"x-request-id":
             request_id = value.decode("latin-1")
         elif name == b"content-length":
-            length = value
+            length = int(value) if value.isdigit() else None
+        elif name == b"transfer-encoding":
+            chunked = True
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = f"{getrandbits(128):032x}"  # to find a line in a log by, not a secret
-    return request_id, length
+    return request_id, None if chunked else length
 
 
 def _add_headers(headers: _Headers, request_id: str, path: str) -> None:

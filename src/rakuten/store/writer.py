@@ -117,11 +117,14 @@ class Writer:
             they can be kept nowhere, with RecordRefusedError where one of them never can, and
             with StoreError once the writer is stopped. It cannot be cancelled.
         """
-        return self.submit_each([records])[0]
+        future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()
+        self.submit_each([Entry(records, future)])
+        return future
 
-    def submit_each(self, groups: Sequence[Sequence[Record]]) -> "list[Future[Kept]]":
-        """Keep groups of records, each as :meth:`submit_many` does, telling the thread once."""
-        return self._inbox.put_each(groups)
+    def submit_each(self, entries: Sequence[Entry]) -> None:
+        """Keep many entries, each as :meth:`submit_many` does; the thread is told once."""
+        self._inbox.put(entries)
 
     def state(self) -> WriterState:
         """How things stand now; asks nobody."""

@@ -2,33 +2,30 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 import pytest
 
 from rakuten.errors import StoreError
 from rakuten.serving.outbox import Outbox
-from rakuten.store.inbox import Kept
-from rakuten.store.records import FeedbackRecord, Record, new_prediction_id
+from rakuten.store.inbox import Entry, Kept, Promise
+from rakuten.store.records import FeedbackRecord, new_prediction_id
 from tests.store.material import make_feedback
 
 
 class Shelf:
-    """Keeps futures until it is told what became of them."""
+    """Keeps promises waiting until it is told what became of them."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
-        self.futures: list[Future[Kept]] = []
+        self.promises: list[Promise] = []
 
-    def submit_each(self, groups: Sequence[Sequence[Record]]) -> list[Future[Kept]]:
-        self.calls.append(len(groups))
-        made: list[Future[Kept]] = [Future() for _ in groups]
-        self.futures += made
-        return made
+    def submit_each(self, entries: Sequence[Entry]) -> None:
+        self.calls.append(len(entries))
+        self.promises += [entry.promise for entry in entries]
 
     def resolve(self) -> None:
-        for future in self.futures:
-            future.set_result("stored")
+        for promise in self.promises:
+            promise.set_result("stored")
 
 
 def _record() -> FeedbackRecord:
@@ -72,9 +69,9 @@ def test_results_from_another_thread_arrive_whenever_they_come() -> None:
             waiting = [outbox.keep([_record()]) for _ in range(10)]
             await _turn()
             await asyncio.gather(
-                *(asyncio.to_thread(f.set_result, "stored") for f in shelf.futures)
+                *(asyncio.to_thread(f.set_result, "stored") for f in shelf.promises)
             )
-            shelf.futures.clear()
+            shelf.promises.clear()
             kept += len(await asyncio.gather(*waiting))
         return kept
 
@@ -87,8 +84,8 @@ def test_an_error_reaches_its_own_caller_alone() -> None:
         outbox = Outbox(shelf)
         good, bad = outbox.keep([_record()]), outbox.keep([_record()])
         await _turn()
-        shelf.futures[1].set_exception(StoreError("no room"))
-        shelf.futures[0].set_result("stored")
+        shelf.promises[1].set_exception(StoreError("no room"))
+        shelf.promises[0].set_result("stored")
         with pytest.raises(StoreError, match="no room"):
             await bad
         return await good
@@ -119,4 +116,4 @@ def test_a_loop_that_was_closed_does_not_harm_the_store() -> None:
 
     asyncio.run(leave())
     shelf.resolve()
-    assert shelf.futures[0].result() == "stored"
+    assert shelf.promises[0].done()
