@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from math import isfinite
@@ -11,10 +11,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from rakuten.store.columns import decode_text, encode_text
-
-EMBEDDING_DECIMALS: Final = 4
-"""A standard deviation's ten-thousandth is far below what drift tests see."""
-_OTHER_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -105,16 +101,13 @@ def is_prediction_id(text: str) -> bool:
 
 
 def plain_features(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature row as small JSON values: embeddings of 4 decimals, other numbers of 6.
-
-    Numbers that JSON has no word for (NaN, infinity) become None.
-    """
+    """A feature row as JSON values: numbers that JSON has no word for become None."""
     found: dict[str, Any] = dict(row)
     for name, value in found.items():
         if isinstance(value, float):
-            found[name] = _number(value, _OTHER_DECIMALS)
-        elif isinstance(value, list | tuple):
-            found[name] = _numbers(value)
+            found[name] = _number(value)
+        elif isinstance(value, list) and not isfinite(sum(value)):
+            found[name] = [_number(number) for number in value]
     return found
 
 
@@ -157,11 +150,5 @@ def feedback_of(records: Iterable[Record]) -> list[FeedbackRecord]:
     return [record for record in records if isinstance(record, FeedbackRecord)]
 
 
-def _numbers(values: Sequence[float]) -> list[float | None]:
-    if isfinite(sum(values)):  # so is every one of them: the rule, and the short way
-        return [round(float(value), EMBEDDING_DECIMALS) for value in values]
-    return [_number(float(value), EMBEDDING_DECIMALS) for value in values]
-
-
-def _number(value: float, decimals: int) -> float | None:
-    return round(value, decimals) if abs(value) < float("inf") else None
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -168,7 +168,9 @@ class Writer:
 
     def _write(self, records: list[Record]) -> None:
         answers, said = predictions_of(records), feedback_of(records)
-        if said or not insert_alone(self._database, answers, self._commit_seconds):
+        if not said:
+            insert_alone(self._database, answers, self._commit_seconds)
+        else:
             with self._database.write(self._commit_seconds) as connection:
                 insert_predictions(connection, answers)
                 put_feedback(connection, said)
