@@ -12,6 +12,7 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -55,4 +56,4 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(event, ensure_ascii=False, default=str)
+        return _encode(event)

@@ -17,7 +17,7 @@ DIMENSION: Final = 32
 SAMPLE_ROWS: Final = 8192
 """Training rows that a projection is learned from, which bounds memory at any catalogue's size."""
 
-DECIMALS: Final = 5
+DECIMALS: Final = 4
 """Embeddings are rounded to this many decimals: enough for drift, and short in a JSON row."""
 
 _BUCKETS: Final = 4096

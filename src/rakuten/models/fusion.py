@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -71,15 +72,17 @@ class Fusion:
         """
         present = with_joint(present)
         rows = len(next(iter(present.values())))
-        result = np.tile(self.priors, (rows, 1))
+        result, trained = np.tile(self.priors, (rows, 1)), self.trained
         for branches, calibration in self.cases.items():
-            chosen = case_rows(branches, present, self.trained)
+            chosen = case_rows(branches, present, trained)
+            if chosen.all():  # as texts are that arrive together: no case is left for the others
+                return calibration.probabilities([scores[branch] for branch in branches])
             if chosen.any():
                 parts = [scores[branch][chosen] for branch in branches]
                 result[chosen] = calibration.probabilities(parts)
         return result
 
-    @property
+    @cached_property
     def trained(self) -> frozenset[str]:
         """Branches that some case uses."""
         return frozenset(branch for branches in self.cases for branch in branches)
