@@ -2,16 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rakuten.serving.problems import ServiceError, problem_response, unexpected
 
 Headers = Mapping[bytes, bytes]
 State = MutableMapping[str, Any]
-Handler = Callable[[Headers, State, bytes], Awaitable[bytes]]
-"""Headers, state and JSON body of a request in, JSON body of a 200 out."""
+Read = Callable[[], Awaitable[bytes]]
+Handler = Callable[[Headers, State, Read], Awaitable[bytes]]
+"""Headers, state and what reads the JSON body of a request in, JSON body of a 200 out."""
 
 _JSON: Final = b"application/json"
 
@@ -50,11 +53,10 @@ class Shortcut:
             await self._app(scope, receive, send)
             return
         handler, scope["route"] = found
-        body = await _read(receive)
-        if body is None:
-            return
         try:
-            answer = await handler(headers, scope["state"], body)
+            answer = await handler(headers, scope["state"], partial(_read, receive))
+        except ClientDisconnect:
+            return
         except ServiceError as error:
             await problem_response(error, scope["path"])(scope, receive, send)
         except Exception as error:  # the boundary to the client, as the long way has one
@@ -66,13 +68,17 @@ class Shortcut:
             await send({"type": "http.response.body", "body": answer})
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None where the client has gone."""
+async def _read(receive: Receive) -> bytes:
+    """The whole body.
+
+    Raises:
+        ClientDisconnect: the client has gone.
+    """
     parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return None
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)

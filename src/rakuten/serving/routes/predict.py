@@ -15,7 +15,7 @@ from rakuten.serving.engine import Answer
 from rakuten.serving.problems import ServiceError
 from rakuten.serving.security import ServiceDep, check_key, require
 from rakuten.serving.service import Service
-from rakuten.serving.shortcut import Handler, Headers, State
+from rakuten.serving.shortcut import Handler, Headers, Read, State
 from rakuten.serving.uploads import (
     image_problem,
     item_product,
@@ -59,9 +59,9 @@ async def predict(
 def make_short_way(service: Service) -> Handler:
     """The same for JSON and without parameters (see :mod:`rakuten.serving.shortcut`)."""
 
-    async def predict_plainly(headers: Headers, state: State, body: bytes) -> bytes:
-        key = await check_key(headers, state, service, "predict")
-        product = json_product(body)
+    async def predict_plainly(headers: Headers, state: State, read: Read) -> bytes:
+        key = await check_key(headers, state, service, "predict")  # before a byte is kept
+        product = json_product(await read())
         answer = await _answer(product, service, "refuse")
         (prediction_id,) = await service.remember([product], [answer], key)
         state["prediction_id"] = prediction_id
