@@ -18,6 +18,10 @@ def _predict(*headers: str, **options: Any) -> bytes:
     return request("POST", "/v1/predict", _GOOD, JSON, *headers, **options)
 
 
+def _keyless(length: int) -> bytes:
+    return request("POST", "/v1/predict", b"", JSON, length=length, key=b"")
+
+
 def _put(prediction_id: str, **feedback: Any) -> bytes:
     target = f"/v1/predictions/{prediction_id}/feedback"
     return request("PUT", target, json.dumps(feedback).encode(), JSON)
@@ -106,6 +110,7 @@ REQUESTS: Final = [
         Case(name, lambda key=key: _get("/v1/review", key=key), 401, reason)
         for name, (key, reason) in _KEYS.items()
     ),
+    Case("no key, and a body that never comes", lambda: _keyless(10 * _MIB), 401, "no_key"),
     *(Case(name, make, 400) for name, make in _SERVER_REFUSES.items()),
     *_gets(_NOT_FOUND, 404, None),
     *_gets(_NO_PREDICTION, 404, "unknown_prediction"),

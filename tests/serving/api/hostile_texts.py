@@ -15,7 +15,7 @@ def _titles(found: dict[str, str], status: int, reason: str | None = None) -> li
 
 def _long(found: dict[str, str], status: int, reason: str | None = None) -> list[Case]:
     return [
-        Case(name, lambda text=text: listing("?explain=true", description=text), status, reason)
+        Case(name, lambda text=text: listing(description=text), status, reason)
         for name, text in found.items()
     ]
 
@@ -113,6 +113,12 @@ TEXTS: Final = [
     *_titles(_ANSWERED, 200),
     *_titles({"spaces alone": " \t\r\n\u3000", "no letters": ""}, 422, "empty"),
     *_long(_LONG, 200),
+    Case(
+        "evidence in 200,000 letters",
+        lambda: listing("?explain=true", description="livre " * 33_000),
+        422,
+        "too_long_to_explain",
+    ),
     *_bodies(_MALFORMED, 422, "invalid"),
     *_bodies({"the same name twice": b'{"designation": "x", "designation": "y"}'}, 200),
     *_listings(_WRONG, 422, "invalid"),

@@ -52,6 +52,14 @@ def test_evidence_comes_when_asked_for(running: Running) -> None:
     assert "explanation" not in running.predict(designation="Console Nintendo")
 
 
+def test_evidence_is_not_looked_for_in_a_book(running: Running) -> None:
+    """Two hundred thousand characters took five seconds, and megabytes to answer."""
+    product = {"designation": "Livre", "description": "console " * 2500}
+    answer = running.client.post("/v1/predict?explain=true", json=product)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "too_long_to_explain")
+    assert running.predict(**product)["prediction_id"]
+
+
 def test_a_batch_answers_each_item_or_says_what_is_wrong_with_it(
     running: Running, photo: bytes
 ) -> None:

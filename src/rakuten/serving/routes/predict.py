@@ -33,6 +33,8 @@ OnImageError = Annotated[
     Query(description="refuse: a photo that cannot be read is a 422; ignore: answer from text."),
 ]
 _JSON: Final = "application/json"
+_MOST_EXPLAINED: Final = 20_000
+"""Characters: evidence takes seconds and megabytes for the longest descriptions."""
 
 
 @router.post(
@@ -49,6 +51,9 @@ async def predict(
 ) -> Response:
     """Classify one listing: JSON with the photo in base64, or a form with the photo as a file."""
     product = await read_product(request)
+    if explain and len(product.designation) + len(product.description) > _MOST_EXPLAINED:
+        detail = f"Evidence is given for up to {_MOST_EXPLAINED} characters."
+        raise ServiceError(422, detail, reason="too_long_to_explain")
     answer = await _answer(product, service, on_image_error)
     (prediction_id,) = await service.remember([product], [answer], key)
     request.state.prediction_id = prediction_id
