@@ -27,10 +27,6 @@ _PAGES: Final = ("/docs", "/redoc")
 _Headers = list[tuple[bytes, bytes]]
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class Frame:
     """Pure ASGI: a response passes through untouched but for its headers."""
 
@@ -72,31 +68,24 @@ class Frame:
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a body over the limit while it comes in."""
-        received, started = 0, False
+        received = 0
 
         async def counted_receive() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_body:
-                raise _TooLarge
+                raise self._too_large()  # whoever reads the body answers with it
             return message
 
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted_receive, watched_send)
-        except _TooLarge:
-            if not started:
-                await self._refuse(scope, receive, send)
+        await self._app(scope, counted_receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await problem_response(self._too_large(), scope["path"])(scope, receive, send)
+
+    def _too_large(self) -> ServiceError:
         detail = f"A request has at most {self._max_body} bytes."
-        error = ServiceError(413, detail, reason="too_large", headers={"Connection": "close"})
-        await problem_response(error, scope["path"])(scope, receive, send)
+        return ServiceError(413, detail, reason="too_large", headers={"Connection": "close"})
 
 
 def _read_headers(headers: _Headers) -> tuple[str, int | None]:

@@ -227,9 +227,10 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(start: Start) -> None
             "/v1/predict", content=large, headers={"content-type": "application/json"}
         )
         assert announced.status_code == 413
-        pieces = iter([large[:9000], large[9000:]])
-        streamed = running.client.post(
-            "/v1/predict", content=pieces, headers={"content-type": "application/json"}
-        )
-        assert streamed.status_code == 413
+        for path in ("/v1/predict", "/v1/predict?explain=true", "/v1/predict/batch"):
+            pieces = iter([large[:9000], large[9000:]])
+            streamed = running.client.post(
+                path, content=pieces, headers={"content-type": "application/json"}
+            )
+            assert streamed.status_code == 413
         assert running.predict(designation="Console")["prediction_id"]
