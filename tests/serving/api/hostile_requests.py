@@ -8,6 +8,7 @@ from tests.serving.api.hostile import BROKEN_OFF, CANARY, FORM, JSON, Case, body
 _GOOD: Final = b'{"designation": "Console"}'
 _NOBODY: Final = "01900000-0000-7000-8000-000000000000"
 _MIB: Final = 2**20
+_TOO_MUCH: Final = 40 * _MIB
 
 
 def _get(target: str, *headers: str, key: bytes | None = None) -> bytes:
@@ -31,9 +32,9 @@ def _post(target: str, **fields: Any) -> bytes:
     return request("POST", target, json.dumps(fields).encode(), JSON)
 
 
-def in_chunks(size: int) -> bytes:
+def in_chunks(size: int, query: str = "", kind: str = JSON) -> bytes:
     """A body of some size that does not say so before."""
-    head = request("POST", "/v1/predict", b"", None, f"Content-Type: {JSON}")
+    head = request("POST", f"/v1/predict{query}", b"", None, f"Content-Type: {kind}")
     head = head.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     piece = b"%x\r\n" % _MIB + b" " * _MIB + b"\r\n"
     return head + piece * (size // _MIB) + b"0\r\n\r\n"
@@ -141,7 +142,14 @@ REQUESTS: Final = [
         BROKEN_OFF,
     ),
     Case("length of 8 exabytes", lambda: _predict(length=2**63 - 1), 413, "too_large"),
-    Case("40 MiB in chunks", lambda: in_chunks(40 * _MIB), 413, "too_large"),
+    Case("40 MiB in chunks", lambda: in_chunks(_TOO_MUCH), 413, "too_large"),
+    Case(
+        "40 MiB, asking for evidence",
+        lambda: in_chunks(_TOO_MUCH, "?explain=true"),
+        413,
+        "too_large",
+    ),
+    Case("40 MiB of a form", lambda: in_chunks(_TOO_MUCH, kind=FORM), 422, "form"),
     Case("spaces in chunks", lambda: in_chunks(_MIB), 422, "invalid"),
     Case("body behind the body", lambda: _predict(length=2), 422, "invalid"),
     Case("compression that is none", lambda: _predict("Content-Encoding: gzip"), 200),
