@@ -78,7 +78,7 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@$(MLFLOW_STACK) --profile s3 down
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
@@ -118,6 +118,9 @@ bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10
 
 bench-serving: setup ## Set the service beside what else would answer, into benchmarks/results (CATALOG=FOLDER; QUICK=1)
 	python benchmarks/serving.py $(if $(CATALOG),--catalog "$(CATALOG)") $(if $(QUICK),--quick,--output benchmarks/results/serving.md)
+
+bench-fuzz: setup ## Send the service thousands of requests made from its document, into benchmarks/results (SEED=1)
+	python benchmarks/fuzz.py --seed $(or $(SEED),1) --output benchmarks/results/fuzz.md
 
 bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
 	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md

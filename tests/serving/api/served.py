@@ -51,7 +51,7 @@ class Served:
             self.root / "serve.log",
             self.is_ready,
             environment=environment,
-            seconds=60,
+            seconds=180,  # the first start fetches the model in a process of low priority
         )
 
     def is_ready(self) -> bool:
