@@ -1,18 +1,15 @@
-"""What surrounds every request: size limit, request id, security headers, metrics, access log."""
+"""What surrounds every request: size limit, request id, security headers, metrics, its log line."""
 
-import logging
 import re
 import time
 from random import getrandbits
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rakuten.logs import get_logger
 from rakuten.metrics import Labelled, ServiceMetrics
+from rakuten.serving.access_log import AccessLog
 from rakuten.serving.problems import CLIENT_GONE, ServiceError, problem_response
-
-log = get_logger("rakuten.access")
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS: Final = (
@@ -34,6 +31,7 @@ class Frame:
         self._app, self._max_body = app, max_body
         self._requests = Labelled(metrics.requests)
         self._seconds = Labelled(metrics.request_seconds)
+        self._log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -64,7 +62,7 @@ class Frame:
             route = _route(scope)
             self._requests[route, str(status)].inc()
             self._seconds[route,].observe(seconds)
-            _write_log(scope, route, status, seconds, request_id)
+            self._log.add(scope, route, status, seconds, request_id)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a body over the limit while it comes in."""
@@ -117,24 +115,3 @@ def _route(scope: Scope) -> str:
     """The route's template, never the path itself: paths have no bound."""
     route = scope.get("route")
     return str(getattr(route, "path", "none"))
-
-
-def _write_log(scope: Scope, route: str, status: int, seconds: float, request_id: str) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    state: dict[str, Any] = scope.get("state", {})
-    method = scope["method"]
-    # By hand: to find out which line of code logs takes longer than all the rest.
-    record = logging.LogRecord(
-        log.name, logging.INFO, __file__, 0, "%s %s %d", (method, route, status), None
-    )
-    vars(record).update(
-        method=method,
-        route=route,
-        status=status,
-        milliseconds=round(seconds * 1000, 2),
-        request_id=request_id,
-        key_id=state.get("key_id"),
-        prediction_id=state.get("prediction_id"),
-    )
-    log.handle(record)
