@@ -18,6 +18,7 @@ BROKEN_OFF: Final = 0
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data; boundary=edge"
 _KEY: Final = b"@KEY@"
+GOOD_KEY: Final = b"Authorization: Bearer " + _KEY
 _SECONDS: Final = 30
 
 
@@ -52,7 +53,7 @@ def request(
     kind: str | None = None,
     *headers: str,
     length: int | str | None = None,
-    key: bytes = b"Authorization: Bearer " + _KEY,
+    key: bytes = GOOD_KEY,
 ) -> bytes:
     """The bytes of a request; ``length`` is what it claims, its true length without it."""
     lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: 127.0.0.1"]

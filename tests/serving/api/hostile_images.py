@@ -2,6 +2,8 @@
 
 import base64
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from PIL import Image
@@ -27,28 +29,39 @@ from tests.serving.api.pictures import (
     wide_bmp,
 )
 
+Make = Callable[[], bytes]
 _OK: Final = {"image_status": "ok", "modalities": ["text", "image"]}
 
 
-def _photos(found: dict[str, Any], status: int, reason: str | None = None) -> list[Case]:
+def _photos(found: dict[str, Make], status: int, reason: str | None = None) -> list[Case]:
+    return _sent(photo, found, status, reason)
+
+
+def _files(found: dict[str, Make], status: int, reason: str | None = None) -> list[Case]:
+    return _sent(upload, found, status, reason)
+
+
+def _sent(
+    wrap: Callable[[bytes], bytes], found: dict[str, Make], status: int, reason: str | None
+) -> list[Case]:
     holds = _OK if status == 200 else None
     return [
-        Case(name, lambda make=make: photo(make()), status, reason, holds)
+        Case(name, partial(_wrapped, wrap, make), status, reason, holds)
         for name, make in found.items()
     ]
 
 
-def _files(found: dict[str, Any], status: int, reason: str | None = None) -> list[Case]:
-    holds = _OK if status == 200 else None
-    return [
-        Case(name, lambda make=make: upload(make()), status, reason, holds)
-        for name, make in found.items()
-    ]
+def _wrapped(wrap: Callable[[bytes], bytes], make: Make) -> bytes:
+    return wrap(make())
+
+
+def _named(filename: str) -> bytes:
+    return upload(picture(), filename=filename)
 
 
 def _words(found: dict[str, Any], status: int, reason: str) -> list[Case]:
     return [
-        Case(name, lambda text=text: listing(designation=CANARY, image=text), status, reason)
+        Case(name, partial(listing, designation=CANARY, image=text), status, reason)
         for name, text in found.items()
     ]
 
@@ -163,9 +176,7 @@ IMAGES: Final = [
     ),
     Case("picture that is a text field", lambda: form(part("image", b"photo.jpg")), 422, "form"),
     *(
-        Case(
-            f"file name {what}", lambda name=name: upload(picture(), filename=name), 200, None, _OK
-        )
+        Case(f"file name {what}", partial(_named, name), 200, None, _OK)
         for what, name in {
             "that climbs": f"../../{CANARY}/passwd",
             "with markup": f"<img src=x onerror=alert({CANARY})>",

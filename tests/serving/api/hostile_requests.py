@@ -1,9 +1,10 @@
 """HTTP itself, addresses, keys and the routes around predictions, all of it misused."""
 
 import json
+from functools import partial
 from typing import Any, Final
 
-from tests.serving.api.hostile import BROKEN_OFF, CANARY, FORM, JSON, Case, body, request
+from tests.serving.api.hostile import BROKEN_OFF, CANARY, FORM, GOOD_KEY, JSON, Case, body, request
 
 _GOOD: Final = b'{"designation": "Console"}'
 _NOBODY: Final = "01900000-0000-7000-8000-000000000000"
@@ -11,8 +12,8 @@ _MIB: Final = 2**20
 _TOO_MUCH: Final = 40 * _MIB
 
 
-def _get(target: str, *headers: str, key: bytes | None = None) -> bytes:
-    return request("GET", target, b"", None, *headers, **({} if key is None else {"key": key}))
+def _get(target: str, *headers: str, key: bytes = GOOD_KEY) -> bytes:
+    return request("GET", target, b"", None, *headers, key=key)
 
 
 def _predict(*headers: str, **options: Any) -> bytes:
@@ -41,10 +42,7 @@ def in_chunks(size: int, query: str = "", kind: str = JSON) -> bytes:
 
 
 def _gets(found: dict[str, str], status: int, reason: str | None) -> list[Case]:
-    return [
-        Case(name, lambda target=target: _get(target), status, reason)
-        for name, target in found.items()
-    ]
+    return [Case(name, partial(_get, target), status, reason) for name, target in found.items()]
 
 
 _KEYS: Final = {
@@ -108,7 +106,7 @@ _FEEDBACK: Final[dict[str, dict[str, Any]]] = {
 }
 REQUESTS: Final = [
     *(
-        Case(name, lambda key=key: _get("/v1/review", key=key), 401, reason)
+        Case(name, partial(_get, "/v1/review", key=key), 401, reason)
         for name, (key, reason) in _KEYS.items()
     ),
     Case("no key, and a body that never comes", lambda: _keyless(10 * _MIB), 401, "no_key"),
@@ -118,7 +116,7 @@ REQUESTS: Final = [
     *_gets(_BAD_CURSOR, 400, "cursor"),
     *_gets(_BAD_QUERY, 422, "invalid"),
     *(
-        Case(name, lambda given=given: _put(_NOBODY, **given), 422, "invalid")
+        Case(name, partial(_put, _NOBODY, **given), 422, "invalid")
         for name, given in _FEEDBACK.items()
     ),
     Case(
@@ -127,7 +125,7 @@ REQUESTS: Final = [
         404,
     ),
     *(
-        Case(name, lambda asked=asked: _post("/v1/review/claims", **asked), 422, "invalid")
+        Case(name, partial(_post, "/v1/review/claims", **asked), 422, "invalid")
         for name, asked in {
             "claim of everything": {"reviewer": "ann", "count": 10**9},
             "claim of true products": {"reviewer": "ann", "count": True},

@@ -1,6 +1,7 @@
 """Texts, JSON and forms that break parsers, logs, databases or pages."""
 
 import json
+from functools import partial
 from typing import Any, Final
 
 from tests.serving.api.hostile import CANARY, FORM, Case, body, form, listing, part, request
@@ -8,29 +9,25 @@ from tests.serving.api.hostile import CANARY, FORM, Case, body, form, listing, p
 
 def _titles(found: dict[str, str], status: int, reason: str | None = None) -> list[Case]:
     return [
-        Case(name, lambda text=text: listing(designation=text), status, reason)
+        Case(name, partial(listing, designation=text), status, reason)
         for name, text in found.items()
     ]
 
 
 def _long(found: dict[str, str], status: int, reason: str | None = None) -> list[Case]:
     return [
-        Case(name, lambda text=text: listing(description=text), status, reason)
+        Case(name, partial(listing, description=text), status, reason)
         for name, text in found.items()
     ]
 
 
 def _bodies(found: dict[str, bytes], status: int, reason: str | None = None) -> list[Case]:
-    return [
-        Case(name, lambda content=content: body(content), status, reason)
-        for name, content in found.items()
-    ]
+    return [Case(name, partial(body, content), status, reason) for name, content in found.items()]
 
 
 def _listings(found: dict[str, dict[str, Any]], status: int, reason: str) -> list[Case]:
     return [
-        Case(name, lambda fields=fields: listing(**fields), status, reason)
-        for name, fields in found.items()
+        Case(name, partial(listing, **fields), status, reason) for name, fields in found.items()
     ]
 
 
@@ -123,7 +120,7 @@ TEXTS: Final = [
     *_bodies({"the same name twice": b'{"designation": "x", "designation": "y"}'}, 200),
     *_listings(_WRONG, 422, "invalid"),
     *(
-        Case(name, lambda c=content, k=kind: body(c, k), status, reason)
+        Case(name, partial(body, content, kind), status, reason)
         for name, (content, kind, status, reason) in _FORMS.items()
     ),
     Case("form with the title twice", lambda: form(_FORM_TITLE, _FORM_TITLE), 422, "form"),

@@ -34,7 +34,7 @@ class Served:
         self.root, self.port = root or project, free_port()
         self.url, self.key = f"http://127.0.0.1:{self.port}", ""
         self.database_url = f"sqlite:///{self.root / '.rakuten/predictions.db'}"
-        command = [sys.executable, "-m", "rakuten.cli", "--root", self.root, "serve"]
+        command = [sys.executable, "-m", "rakuten.cli", "--root", str(self.root), "serve"]
         if keys:
             database = Database(self.database_url)
             database.migrate()
