@@ -14,6 +14,7 @@ from rakuten.client.wire import BatchIn, ProductIn
 from rakuten.errors import ImageError
 from rakuten.imaging import MAX_BYTES, MAX_PIXELS, decode_image
 from rakuten.models.predictor import Product
+from rakuten.serving.json_values import MOST_TOKENS, is_crowded
 from rakuten.serving.problems import ServiceError, invalid
 
 FormT = TypeVar("FormT", bound=BaseModel)
@@ -57,10 +58,7 @@ async def read_json(request: Request, form: type[FormT]) -> FormT:
     """
     if _media_type(request) != _JSON:
         raise ServiceError(415, f"Send {_JSON}.", reason="media_type")
-    try:
-        return form.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise invalid(error) from error
+    return _parsed(form, await request.body())
 
 
 def json_product(body: bytes) -> Product:
@@ -69,10 +67,7 @@ def json_product(body: bytes) -> Product:
     Raises:
         ServiceError: 422.
     """
-    try:
-        return to_product(ProductIn.model_validate_json(body))
-    except ValidationError as error:
-        raise invalid(error) from error
+    return to_product(_parsed(ProductIn, body))
 
 
 def item_product(item: Any) -> Product:
@@ -103,6 +98,16 @@ def image_problem(image: bytes) -> ServiceError:
     except ImageError as error:
         return ServiceError(422, error.message, reason=f"image_{error.reason}")
     return ServiceError(422, "The photo could not be read.", reason="image_unreadable")
+
+
+def _parsed(form: type[FormT], body: bytes) -> FormT:
+    if is_crowded(body):
+        detail = f"The JSON has over {MOST_TOKENS} texts, commas and brackets."
+        raise ServiceError(422, detail, reason="crowded")
+    try:
+        return form.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 async def _form_product(request: Request) -> Product:

@@ -157,5 +157,6 @@ REQUESTS: Final = [
     Case("request id for the log", lambda: _get("/healthz", f"X-Request-Id: a {CANARY}"), 200),
     Case("2,000 headers", lambda: _get("/healthz", *[f"X-A: {CANARY}"] * 2000), 200),
     Case("method that traces", lambda: request("TRACE", "/v1/predict"), 405),
+    Case("delivery of 100 kB", lambda: _post("/webhooks/mlflow", x="x" * 10**5), 413, "too_large"),
     Case("unsigned delivery", lambda: _post("/webhooks/mlflow", entity=CANARY), 401, "signature"),
 ]

@@ -31,6 +31,10 @@ def _listings(found: dict[str, dict[str, Any]], status: int, reason: str) -> lis
     ]
 
 
+def _crowd(value: bytes) -> bytes:
+    return body(b'{"designation": [' + value * (30 * 2**20 // len(value)) + b"0]}")
+
+
 def batch(items: Any) -> bytes:
     """A request for a batch."""
     content = json.dumps({"items": items}).encode()
@@ -96,6 +100,7 @@ _WRONG: Final[dict[str, dict[str, Any]]] = {
     "answer as a field": {"designation": "x", "prdtypecode": 10, "confidence": 1},
     "name with a space": {"designation ": "x"},
 }
+_CROWDS: Final = {"lists": b"[],", "numbers": b"1,", "objects": b"{},", "texts": b'"",'}
 _FORM_TITLE: Final = part("designation", CANARY.encode())
 _FORMS: Final = {
     "form without parts": (b"--edge--\r\n", FORM, 422, "empty"),
@@ -138,6 +143,10 @@ TEXTS: Final = [
     Case("batch of nothing", lambda: batch([]), 422, "invalid"),
     Case("batch of 257", lambda: batch([{"designation": "x"}] * 257), 422, "invalid"),
     Case("batch that is an object", lambda: batch({"0": {"designation": "x"}}), 422, "invalid"),
+    *(
+        Case(f"30 MiB of {name}", partial(_crowd, value), 422, "crowded")
+        for name, value in _CROWDS.items()
+    ),
     Case("batch of 256 times nonsense", lambda: batch([None, 1, [], "x"] * 64), 200),
     Case("batch of deep nonsense", lambda: batch([[[[[[{"x": CANARY}]]]]]]), 200),
 ]

@@ -183,6 +183,25 @@ def test_a_bad_body_is_a_problem_with_a_clear_word(
     assert problem["instance"] == "/v1/predict"
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict/batch"])
+@pytest.mark.parametrize("value", [b"[],", b"1,", b"{},", b'"",'])
+def test_a_body_of_a_million_values_is_not_taken_apart(
+    running: Running, path: str, value: bytes
+) -> None:
+    """As objects of Python they took fifty times their size, and half a minute."""
+    body = b'{"items": [[' + value * 1_000_000 + b"0]]}"
+    answer = running.client.post(path, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "crowded")
+
+
+def test_commas_and_brackets_in_texts_are_no_values(running: Running) -> None:
+    text = '[1, {2}, "3\\", ' * 10_000
+    assert running.predict(designation="Console", description=text)["prediction_id"]
+    items = [{"designation": "a, b", "description": ", " * 500}] * 256
+    answer = running.client.post("/v1/predict/batch", json={"items": items})
+    assert all("prediction_id" in item for item in answer.json()["items"])
+
+
 UPLOAD = {"image": ("photo.jpg", b"bytes", "image/jpeg")}
 
 

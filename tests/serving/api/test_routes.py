@@ -1,10 +1,12 @@
 """What the service remembers, reviews, forgets and says of itself."""
 
 import base64
+import time
 
 import pytest
 
 from tests.serving.api.conftest import Running, Start
+from tests.serving.test_webhook import SECRET, event, signed
 
 
 def reviewable(running: Running, count: int = 3) -> list[str]:
@@ -122,6 +124,20 @@ def test_the_service_says_what_answers(running: Running) -> None:
     assert 0 < model["scores"]["weighted_f1"] <= 1
     types = running.client.get("/v1/product-types").json()
     assert len(types) == len(running.predictor.types)
+
+
+def test_a_delivery_is_signed_and_small(start: Start) -> None:
+    body = event()
+    with start() as running:
+        assert running.client.post("/webhooks/mlflow", content=body).status_code == 404
+    with start(webhook_secret=SECRET) as running:
+        headers = signed(body, at=time.time())
+        taken = running.client.post("/webhooks/mlflow", content=body, headers=headers)
+        assert taken.status_code == 204
+        changed = running.client.post("/webhooks/mlflow", content=body + b" ", headers=headers)
+        assert (changed.status_code, changed.json()["reason"]) == (401, "signature")
+        large = running.client.post("/webhooks/mlflow", content=body + b" " * 65_536)
+        assert (large.status_code, large.json()["reason"]) == (413, "too_large")
 
 
 def test_probes_and_metrics(running: Running) -> None:

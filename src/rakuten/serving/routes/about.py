@@ -41,6 +41,7 @@ _DELIVERY: Final = {
     },
 }
 """What MLflow sends; a signature is over the body, so no form is asked of it before."""
+_MOST_BYTES: Final = 64 * 1024
 _LINEAGE = ("git_commit", "split_fingerprint", "run_name", "registered_by")
 
 
@@ -86,13 +87,24 @@ async def webhook(request: Request, service: ServiceDep) -> Response:
     if verifier is None:
         raise ServiceError(404, "No webhook secret is set.", reason="no_webhook")
     try:
-        delivery = verifier.verify(request.headers, await request.body())
+        delivery = verifier.verify(request.headers, await _small_body(request))
     except WebhookError as error:
         raise ServiceError(401, error.message, reason="signature") from error
     current = service.live.current
     if current is None or delivery.moves_champion(current.info.name):
         service.live.poke()
     return Response(status_code=204)
+
+
+async def _small_body(request: Request) -> bytes:
+    """The body of a request that anybody may send: more than a delivery is not kept."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_BYTES:
+            detail = f"A delivery has at most {_MOST_BYTES} bytes."
+            raise ServiceError(413, detail, reason="too_large")
+    return body
 
 
 def _live(service: Service) -> LoadedModel:
