@@ -16,7 +16,7 @@ from tests.serving.api.served import Served
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("promoted")]
 
 CASES = [*IMAGES, *TEXTS, *REQUESTS]
-MIB_OF_ALL_CASES = 1_400
+MIB_OF_ALL_CASES = 700
 """Most memory that the process may ever have had; 40 megapixels are decoded on the way."""
 
 
