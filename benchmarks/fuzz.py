@@ -33,14 +33,14 @@ LEAST_SHARE: Final = 0.3
 _CASES: Final = re.compile(r"^  (\d+ generated.*)$", re.MULTILINE)
 
 
-def run_alone(target: Target, start: int) -> tuple[str, bool]:
+def run_alone(target: Target, start: int, folder: Path) -> tuple[str, bool]:
     """What the command finds without our help, and whether that is nothing."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{target.url}/openapi.json"]
     command += ["--phases", "examples,coverage,stateful", "--max-examples", "20"]
     command += ["--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]
     command += ["--header", f"Authorization: Bearer {target.key}", "--seed", str(start)]
     command += ["--generation-database", "none", "--no-color", "--warnings", "off"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     counted = _CASES.search(done.stdout)
     if done.returncode or counted is None:
         return f"`schemathesis run` failed:\n\n```\n{done.stdout}{done.stderr}```", False
@@ -86,7 +86,7 @@ def main() -> None:
         pairs = zip(table[catalog.DESIGNATION], table[catalog.DESCRIPTION], strict=True)
         products = [(title, text) for title, text in pairs if title.strip()]
         with target_of(project, Path(name) / "serve") as target:
-            alone, alone_well = run_alone(target, arguments.seed)
+            alone, alone_well = run_alone(target, arguments.seed, Path(name))
             before = target.answered()
             found = run_rounds(target, products, arguments.requests, arguments.seed)
             answered = target.answered() - before
