@@ -16,9 +16,10 @@ from scipy.spatial.distance import cdist
 from rakuten import catalog
 from rakuten.data import schema
 from rakuten.errors import ImageError
-from rakuten.features.vectoriser import HashedTfidf
+from rakuten.features.vectoriser import CHUNK, HashedTfidf
 from rakuten.imaging import read_image
 from rakuten.models.embedding import (
+    DECIMALS,
     DIMENSION,
     Embedder,
     Projection,
@@ -80,6 +81,18 @@ def test_each_number_has_mean_zero_and_deviation_one_on_the_training_rows() -> N
         assert values.shape == (300, DIMENSION)
         assert np.abs(values.mean(axis=0)).max() < 1e-4
         assert values.std(axis=0) == pytest.approx(np.ones(DIMENSION), abs=1e-4)
+
+
+def test_the_kernel_embeds_texts_as_a_folded_matrix_does() -> None:
+    documents = [*titles(CHUNK), ("", ""), *titles(200)]
+    vectoriser, text = fitted(documents), text_projection(documents, np.arange(len(documents)))
+    rows = vectoriser.weigh(documents)
+    assert len(rows.parts) == 2
+    found = Embedder(text, None).embed_text(rows)
+    assert found is not None
+    # Half way between two decimals, the order of a sum decides.
+    assert found == pytest.approx(text.apply(fold_columns(rows.matrix)), abs=1.5 * 10.0**-DECIMALS)
+    assert (found == text.apply(fold_columns(rows.matrix))).mean() > 0.999
 
 
 def test_the_image_directions_are_the_principal_components() -> None:

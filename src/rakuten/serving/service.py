@@ -77,13 +77,17 @@ class Service:
         if self.settings.store == "off":
             return ids
         start = time.perf_counter()
-        photos = [self._photo(*pair) for pair in zip(products, answers, strict=True)]
-        kept = [await self.keep_photo(photo) if photo else None for photo in photos]
-        await self.save(
-            [self._record(*row, key_id) for row in zip(ids, products, answers, kept, strict=True)]
-        )
-        for photo in filter(None, photos):  # an erasure may have run in between
-            await asyncio.to_thread(self.media.ensure, photo)
+        photos = {
+            row: photo
+            for row, pair in enumerate(zip(products, answers, strict=True))
+            if (photo := self._photo(*pair))
+        }
+        hashes = await asyncio.gather(*map(self.keep_photo, photos.values())) if photos else []
+        kept = dict(zip(photos, hashes, strict=True))
+        rows = enumerate(zip(ids, products, answers, strict=True))
+        await self.save([self._record(*parts, kept.get(row), key_id) for row, parts in rows])
+        if photos:  # an erasure may have run in between
+            await self._ask_media(lambda: [*map(self.media.ensure, photos.values())])
         self.metrics.store_seconds.observe(time.perf_counter() - start)
         return ids
 
@@ -106,8 +110,11 @@ class Service:
         Raises:
             ServiceError: 503 where its place does not take it.
         """
+        return await self._ask_media(lambda: self.media.put(photo))
+
+    async def _ask_media(self, work: Callable[[], ResultT]) -> ResultT:
         try:
-            return await asyncio.to_thread(self.media.put, photo)
+            return await asyncio.to_thread(work)
         except (StoreError, StorageError) as error:
             raise _no_store(error) from error
 

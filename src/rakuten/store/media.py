@@ -1,13 +1,15 @@
 """Photos by the hash of their bytes, in a folder or in S3."""
 
 import hashlib
+import os
 import re
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rakuten.errors import ConfigurationError, MissingExtraError, StoreError
-from rakuten.io import atomic_path
+from rakuten.io import storage_error
 from rakuten.store.segment import sync_folder
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -60,11 +62,28 @@ class FolderMedia:
         sha256 = hashlib.sha256(content).hexdigest()
         path = self._path(sha256)
         if not path.exists():  # names come into being with their whole content
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-            for folder in (path.parent, path.parent.parent):
-                sync_folder(folder)
+            try:
+                self._write(path, content)
+            except OSError as error:
+                raise storage_error(error, path) from error
         return sha256
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Two waits for the disk: for the bytes, and for the name."""
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sync_folder(path.parent.parent)
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
 
     def ensure(self, content: bytes) -> str:
         """Put a photo unless it is there."""
