@@ -24,6 +24,7 @@ from typing import Final
 
 import schemathesis
 from fuzz_rounds import KNOWN, ROUNDS, Found, Target, run_rounds, target_of
+from hypothesis.configuration import set_hypothesis_home_dir
 from serving_shop import is_ready, make_project
 
 from rakuten import catalog
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="Markdown file to write too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+        set_hypothesis_home_dir(name)
         project = arguments.project.resolve() if arguments.project else Path(name) / "project"
         make_project(project, arguments.catalog, arguments.rows)
         table = read_products(project / "data/raw" / catalog.X_TEST)
