@@ -18,6 +18,9 @@ from rakuten.serving.problems import ServiceError
 RETRY: Final = {"Retry-After": "1"}
 _BATCH: Final = {"text": 32, "photo": 8, "bulk": 256}
 """Products that a lane answers at a time: a photo costs as much as ten texts."""
+_PIECE: Final = 16
+"""Photos after which a batch may end because nobody waits for it any more."""
+_QUICK_SECONDS: Final = 0.5
 _PATIENCE: Final = 6
 """Turns of the event loop without a new request after which a batch starts."""
 
@@ -93,17 +96,28 @@ class Engine:
             self._settle(model)
         start = time.perf_counter()
         products = [product for job in jobs for product in job.products]
-        # A lane is for those who wait: many photos are left as soon as nobody does any more.
-        piece = _BATCH["photo"] if any(p.image is not None for p in products) else len(products)
-        found: list[Prediction] = []
-        for first in range(0, len(products), piece):
-            if all(job.future.done() for job in jobs):
-                raise ServiceError(504, "Nobody waits any more.", reason="timeout")
-            some = products[first : first + piece]
-            found += model.predictor.predict(some, alternatives=self._alternatives)
+        found = self._predict(model, products, jobs)
         seconds = time.perf_counter() - start
         answers = iter([Answer(prediction, model, seconds) for prediction in found])
         return [[next(answers) for _ in job.products] for job in jobs]
+
+    def _predict(
+        self, model: LoadedModel, products: Sequence[Product], jobs: Sequence[_Job]
+    ) -> list[Prediction]:
+        """Predictions in order; photos in pieces that grow while they are quick.
+
+        A lane is for those who wait: between two pieces it is looked whether anybody still does.
+        """
+        size = len(products) if all(p.image is None for p in products) else _PIECE
+        found: list[Prediction] = []
+        while len(found) < len(products):
+            if all(job.future.done() for job in jobs):
+                raise ServiceError(504, "Nobody waits any more.", reason="timeout")
+            start = time.perf_counter()
+            some = products[len(found) : len(found) + size]
+            found += model.predictor.predict(some, alternatives=self._alternatives)
+            size *= 2 if time.perf_counter() - start < _QUICK_SECONDS else 1
+        return found
 
     def _settle(self, model: LoadedModel) -> None:
         """What is done once for a model, when all that it needs is loaded."""

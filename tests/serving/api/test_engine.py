@@ -121,7 +121,7 @@ def test_many_photos_that_nobody_waits_for_any_more_do_not_keep_the_lane(
         await engine.drain()
 
     asyncio.run(run())
-    assert slow.batches == [8, 2]
+    assert slow.batches == [16, 2]
 
 
 def test_of_a_batch_only_the_guilty_request_fails(loaded: LoadedModel, slow: Slow) -> None:
