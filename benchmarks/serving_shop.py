@@ -196,10 +196,11 @@ def service(
     settings: Mapping[str, str] | None = None,
     *,
     scope: str = "predict",
+    port: int | None = None,
 ) -> Iterator[Contender]:
     """`rakuten serve` with a key, in a folder of its own, until the block ends."""
     root.mkdir(exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     environment = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{(project / 'mlflow.db').resolve()}",
         "RAKUTEN_SERVE_PORT": str(port),
