@@ -16,6 +16,7 @@ export DO_NOT_TRACK ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 ROWS ?= 3000
+MINUTES ?= 30
 
 ##@ Start here
 .PHONY: help setup demo test
@@ -78,7 +79,7 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@$(MLFLOW_STACK) --profile s3 down
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-reliability bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
@@ -118,6 +119,11 @@ bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10
 
 bench-serving: setup ## Set the service beside what else would answer, into benchmarks/results (CATALOG=FOLDER; QUICK=1)
 	python benchmarks/serving.py $(if $(CATALOG),--catalog "$(CATALOG)") $(if $(QUICK),--quick,--output benchmarks/results/serving.md)
+
+bench-reliability: setup servers ## Outages, swaps of the model, long mixed load on the service, into benchmarks/results (MINUTES=30)
+	python benchmarks/outage.py --output benchmarks/results/outage.md
+	python benchmarks/swaps.py --output benchmarks/results/swaps.md
+	python benchmarks/endurance.py --minutes $(MINUTES) --output benchmarks/results/endurance.md
 
 bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
 	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md

@@ -203,7 +203,8 @@ def main() -> None:
         project = arguments.project.resolve() if arguments.project else Path(name) / "project"
         make_project(project, None, arguments.rows)
         table, broken = run_all(project, Path(name), arguments.seconds)
-    conclude("Outages", table, broken, arguments.output)
+    command = f"python benchmarks/outage.py --seconds {arguments.seconds:g}"
+    conclude("Outages", command, table, broken, arguments.output)
 
 
 if __name__ == "__main__":

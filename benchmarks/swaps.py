@@ -237,7 +237,8 @@ def main() -> None:
         project = arguments.project.resolve() if arguments.project else Path(name) / "project"
         make_project(project, None, arguments.rows)
         body, broken = run_all(project, Path(name), arguments.swaps)
-    conclude("Swaps of the model", body, broken, arguments.output)
+    command = f"python benchmarks/swaps.py --swaps {arguments.swaps}"
+    conclude("Swaps of the model", command, body, broken, arguments.output)
 
 
 if __name__ == "__main__":
