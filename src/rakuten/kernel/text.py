@@ -95,13 +95,17 @@ class HashedRows:
         )
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
-        """Values, columns and row ends as views that are valid as long as this object."""
+        """Values, columns and row ends, copied."""
         matrix, entries = self._matrix, self._matrix.entries
         if not entries:
             return np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(matrix.rows, np.int64)
-        view = np.ctypeslib.as_array
-        ends = view(matrix.ends, shape=(matrix.rows + 1,))
-        return view(matrix.values, (entries,)), view(matrix.columns, (entries,)), ends[1:]
+        # Not np.ctypeslib.as_array: ctypes keeps a type for every length for ever.
+        copied = ctypes.string_at
+        return (
+            np.frombuffer(copied(matrix.values, 4 * entries), np.float32),
+            np.frombuffer(copied(matrix.columns, 4 * entries), np.int32),
+            np.frombuffer(copied(matrix.ends, 8 * (matrix.rows + 1)), np.int64)[1:],
+        )
 
 
 def trace_ngrams(text: str, block: Block, number: int, bits: int) -> list[tuple[int, int, int]]:
