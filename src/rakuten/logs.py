@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,17 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+class Bundle(logging.LogRecord):
+    """Records of one kind that became ready together, for one write: a line each."""
+
+    def __init__(self, records: Sequence[logging.LogRecord]) -> None:
+        first = records[0]
+        message = f"{len(records)} events"
+        super().__init__(first.name, first.levelno, first.pathname, 0, message, None, None)
+        self.records = records
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -34,8 +45,17 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {k: v for k, v in vars(record).items() if k not in _STANDARD}
 
 
-class _TextFormatter(logging.Formatter):
+class _LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        records = record.records if isinstance(record, Bundle) else [record]
+        return "\n".join(map(self.line, records))
+
+    def line(self, record: logging.LogRecord) -> str:
+        raise NotImplementedError
+
+
+class _TextFormatter(_LineFormatter):
+    def line(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         line = f"{level}{record.getMessage()}" + (f"  {fields}" if fields else "")
@@ -44,8 +64,8 @@ class _TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+class _JsonFormatter(_LineFormatter):
+    def line(self, record: logging.LogRecord) -> str:
         event = {
             **_fields(record),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -55,4 +75,4 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(event, ensure_ascii=False, default=str)
+        return _encode(event)

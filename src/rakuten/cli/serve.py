@@ -48,6 +48,7 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=30,
         server_header=False,
+        proxy_headers=False,
     )
 
 

@@ -39,10 +39,8 @@ class TextRow:
 
 def text_rows(pairs: Iterable[tuple[str, str]]) -> list[TextRow]:
     """Clean and measure many raw (designation, description) pairs, in order."""
-    raw = list(pairs)
-    titles = clean_texts([designation for designation, _ in raw])
-    bodies = clean_texts([description for _, description in raw])
-    return [_row(title, body) for title, body in zip(titles, bodies, strict=True)]
+    cleaned = clean_texts([text for pair in pairs for text in pair])
+    return [_row(*pair) for pair in zip(cleaned[::2], cleaned[1::2], strict=True)]
 
 
 def _row(title: CleanText, body: CleanText) -> TextRow:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
@@ -41,6 +42,25 @@ class Block:
 
 WORDS_AND_CHARACTERS: Final = (Block(0, "word", 1, 2), Block(0, "char_wb", 2, 5))
 """What works on noisy listings with a linear classifier, for documents of one field."""
+
+
+@dataclass(frozen=True)
+class WeightedRows:
+    """Weighted n-grams of n documents where the kernel left them, in parts of :data:`CHUNK`."""
+
+    parts: Sequence[HashedRows]
+    columns: int
+
+    @cached_property
+    def matrix(self) -> sp.csr_matrix:
+        """The rows as a float32 matrix of shape (n, columns)."""
+        return stack_rows(self.parts, self.columns)
+
+    def map(self, work: Callable[[HashedRows], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """What a function makes of each part, one under another."""
+        if len(self.parts) == 1:
+            return work(self.parts[0])
+        return np.concatenate([work(part) for part in self.parts])
 
 
 class HashedTfidf:
@@ -114,8 +134,16 @@ class HashedTfidf:
             sklearn.exceptions.NotFittedError: it is not fitted.
             ValueError: a document is not text, or has not the fields of the blocks.
         """
+        return self.weigh(documents).matrix
+
+    def weigh(self, documents: Sequence[Document]) -> WeightedRows:
+        """The same rows as :meth:`transform` gives, not copied.
+
+        Raises:
+            As :meth:`transform` does.
+        """
         self._require_fitted()
-        return stack_rows(list(self._map(self._weighted, documents)), len(self.idf_))
+        return WeightedRows(list(self._map(self._weighted, documents)), len(self.idf_))
 
     def ngrams(self, document: Document) -> Iterator[tuple[int, int | None, int, int]]:
         """The n-grams of a document in normal form: (column, field, start, length).

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rakuten.errors import ConfigurationError, ContractError
 
 LIBRARY: Final = Path(__file__).with_name("_kernel.so")
-ABI: Final = 2
+ABI: Final = 3
 """Must equal RK_ABI in kernel.h: Python and the compiled library agree on every argument."""
 
 COUNTS: Final = ("raw_length", "raw_upper", "markup", "length", "digits", "words")
@@ -71,9 +71,9 @@ class Matrix(ctypes.Structure):
         ("rows", c_int64),
         ("entries", c_int64),
         ("capacity", c_int64),
-        ("ends", POINTER(c_int64)),
-        ("columns", POINTER(c_int32)),
-        ("values", POINTER(c_float)),
+        ("ends", c_void_p),
+        ("columns", c_void_p),
+        ("values", c_void_p),
     )
 
 
@@ -154,6 +154,8 @@ def library() -> Any:
 
 
 def _declare(loaded: Any) -> None:
+    quick = ctypes.PyDLL(loaded._name)  # to let go of the interpreter takes longer than these
+    loaded.rk_free, loaded.rk_matrix_free = quick.rk_free, quick.rk_matrix_free
     loaded.rk_free.argtypes = (c_void_p,)
     loaded.rk_free.restype = None
     loaded.rk_clean.argtypes = (POINTER(Texts), c_int64, POINTER(POINTER(c_uint8)), *[c_void_p] * 2)
@@ -177,3 +179,10 @@ def _declare(loaded: Any) -> None:
     )
     loaded.rk_scores.argtypes = (POINTER(Rows), c_int64, *[c_void_p] * 3, c_int32, c_void_p)
     loaded.rk_scores.restype = None
+    loaded.rk_buckets.argtypes = (c_int64, c_int32, c_void_p, c_void_p)
+    loaded.rk_buckets.restype = None
+    loaded.rk_project.argtypes = (
+        *(POINTER(Rows), c_int64, c_int32),
+        *(c_void_p, c_int32, c_void_p),
+    )
+    loaded.rk_project.restype = None

@@ -4,6 +4,7 @@ import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_float, c_int32
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rakuten.kernel.library import LANES, Rows, Training, address, check, library
+from rakuten.kernel.text import HashedRows
 
 
 @dataclass(frozen=True)
@@ -126,25 +128,61 @@ class QuantisedLinear:
         """Number of classes."""
         return len(self.intercepts)
 
-    def scores(self, matrix: sp.csr_matrix) -> NDArray[np.float64]:
+    def scores(self, rows: sp.csr_matrix | HashedRows) -> NDArray[np.float64]:
         """Scores of shape (n, classes); a row's do not depend on the others."""
-        width = self.levels.shape[1]
-        intercepts = np.zeros(width, dtype=np.float32)
-        intercepts[: self.classes] = self.intercepts
-        found = np.empty((matrix.shape[0], width), dtype=np.float32)
-        library().rk_scores(
-            *(ctypes.byref(_rows(matrix)), matrix.shape[0], address(self.levels)),
-            *(address(self.scales), address(intercepts), width, address(found)),
-        )
+        width, (view, count) = self.levels.shape[1], _view(rows)
+        found = np.empty((count, width), dtype=np.float32)
+        library().rk_scores(ctypes.byref(view), count, *self._addresses, width, address(found))
         return found[:, : self.classes].astype(np.float64)
+
+    @cached_property
+    def _padded(self) -> NDArray[np.float32]:
+        """Intercepts, and zeros for the lanes that no class uses."""
+        return np.pad(self.intercepts, (0, self.levels.shape[1] - self.classes))
+
+    @cached_property
+    def _addresses(self) -> tuple[int, int, int]:
+        return address(self.levels), address(self.scales), address(self._padded)
 
     def coefficients(self, columns: NDArray[np.int64]) -> NDArray[np.float32]:
         """Coefficients of some columns, shape (len(columns), classes)."""
         return self.scales[columns, None] * self.levels[columns, : self.classes]
 
 
+def signed_buckets(columns: int, buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Bucket and sign of each column, as :func:`project` folds them; a power of two of buckets."""
+    places, signs = np.empty(columns, dtype=np.int32), np.empty(columns, dtype=np.int8)
+    library().rk_buckets(columns, buckets, address(places), address(signs))
+    return places, signs
+
+
+def project(rows: HashedRows, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Fold columns into signed buckets, and multiply.
+
+    Args:
+        rows: n rows.
+        weights: shape (buckets, width).
+
+    Returns:
+        Shape (n, width); a row's numbers do not depend on the others.
+    """
+    buckets, width = weights.shape
+    view, count = _view(rows)
+    found = np.empty((count, width))
+    library().rk_project(
+        ctypes.byref(view), count, buckets, address(weights), width, address(found)
+    )
+    return found
+
+
 def _padded(classes: int) -> int:
     return -(-classes // LANES) * LANES
+
+
+def _view(rows: sp.csr_matrix | HashedRows) -> tuple[Rows, int]:
+    if isinstance(rows, HashedRows):
+        return rows.view(), len(rows)
+    return _rows(rows), rows.shape[0]
 
 
 def _rows(matrix: sp.csr_matrix) -> Rows:

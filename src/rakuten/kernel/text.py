@@ -8,7 +8,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rakuten.kernel.library import COUNTS, Block, Matrix, Texts, Weights, address, check, library
+from rakuten.kernel.library import (
+    COUNTS,
+    Block,
+    Matrix,
+    Rows,
+    Texts,
+    Weights,
+    address,
+    check,
+    library,
+)
 
 
 def clean_texts(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int32]]:
@@ -79,6 +89,13 @@ class HashedRows:
         if self._matrix.ends:  # there is nothing to free where nothing was made
             library().rk_matrix_free(ctypes.byref(self._matrix))
 
+    def __len__(self) -> int:
+        return int(self._matrix.rows)
+
+    def view(self) -> Rows:
+        """The rows as other functions of the library take them; valid as long as this object."""
+        return Rows(self._matrix.ends, self._matrix.columns, self._matrix.values)
+
     @property
     def entries(self) -> int:
         """Number of entries of all rows."""
@@ -94,18 +111,20 @@ class HashedRows:
             ctypes.byref(self._matrix), self._blocks, self._bits, _weights(places, idf)
         )
 
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
-        """Values, columns and row ends, copied."""
-        matrix, entries = self._matrix, self._matrix.entries
-        if not entries:
-            return np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(matrix.rows, np.int64)
-        # Not np.ctypeslib.as_array: ctypes keeps a type for every length for ever.
-        copied = ctypes.string_at
-        return (
-            np.frombuffer(copied(matrix.values, 4 * entries), np.float32),
-            np.frombuffer(copied(matrix.columns, 4 * entries), np.int32),
-            np.frombuffer(copied(matrix.ends, 8 * (matrix.rows + 1)), np.int64)[1:],
-        )
+    def copy_into(
+        self, values: NDArray[np.float32], columns: NDArray[np.int32], ends: NDArray[np.int64]
+    ) -> None:
+        """Copy values and columns, shape (entries,) each, and the end of each row."""
+        matrix = self._matrix
+        if not matrix.entries:
+            ends[:] = 0
+            return
+        for target, source in (
+            (values, matrix.values),
+            (columns, matrix.columns),
+            (ends, matrix.ends + ends.itemsize),  # the first is where the first row begins
+        ):
+            ctypes.memmove(address(target), source, target.nbytes)
 
 
 def trace_ngrams(text: str, block: Block, number: int, bits: int) -> list[tuple[int, int, int]]:
@@ -133,17 +152,19 @@ def trace_ngrams(text: str, block: Block, number: int, bits: int) -> list[tuple[
 
 def stack_rows(parts: Sequence[HashedRows], columns: int) -> sp.csr_matrix:
     """The rows of all parts one under another, a float32 matrix of shape (n, columns)."""
-    starts = np.cumsum([0, *(part.entries for part in parts)])
-    values = np.empty(starts[-1], dtype=np.float32)
-    indices = np.empty(starts[-1], dtype=np.int32)
-    ends = [np.zeros(1, dtype=np.int64)]
-    for part, start in zip(parts, starts, strict=False):
-        its_values, its_columns, its_ends = part.arrays()
-        values[start : start + len(its_values)] = its_values
-        indices[start : start + len(its_columns)] = its_columns
-        ends.append(its_ends + start)
-    indptr = np.concatenate(ends)
-    return sp.csr_matrix((values, indices, indptr), shape=(len(indptr) - 1, columns))
+    entries, rows = sum(part.entries for part in parts), sum(map(len, parts))
+    values = np.empty(entries, dtype=np.float32)
+    indices = np.empty(entries, dtype=np.int32)
+    ends = np.zeros(rows + 1, dtype=np.int64)
+    entry, row = 0, 1
+    for part in parts:
+        own, its_rows = slice(entry, entry + part.entries), slice(row, row + len(part))
+        part.copy_into(values[own], indices[own], ends[its_rows])
+        ends[its_rows] += entry
+        entry, row = own.stop, its_rows.stop
+    if entries <= np.iinfo(np.int32).max:  # SciPy wants both alike, or looks through them
+        ends = ends.astype(np.int32)
+    return sp.csr_matrix((values, indices, ends), shape=(rows, columns))
 
 
 def _weights(places: NDArray[np.int32], idf: NDArray[np.float32]) -> object:

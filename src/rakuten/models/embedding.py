@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rakuten.features.vectoriser import Document, HashedTfidf
+from rakuten.features.vectoriser import Document, HashedTfidf, WeightedRows
+from rakuten.kernel.linear import project, signed_buckets
 
 DIMENSION: Final = 32
 """Numbers per embedding; fewer where the training rows span fewer directions."""
@@ -17,7 +18,7 @@ DIMENSION: Final = 32
 SAMPLE_ROWS: Final = 8192
 """Training rows that a projection is learned from, which bounds memory at any catalogue's size."""
 
-DECIMALS: Final = 5
+DECIMALS: Final = 4
 """Embeddings are rounded to this many decimals: enough for drift, and short in a JSON row."""
 
 _BUCKETS: Final = 4096
@@ -38,7 +39,16 @@ class Projection:
 
     def apply(self, inputs: NDArray[Any] | sp.csr_matrix) -> NDArray[np.float64]:
         """Embed rows of shape (n, inputs) as (n, d)."""
-        return np.round(np.asarray(inputs @ self.weights) - self.offset, DECIMALS)
+        return self.finish(np.asarray(inputs @ self.weights))
+
+    @cached_property
+    def single_weights(self) -> NDArray[np.float32]:
+        """The weights in the precision that they were saved in."""
+        return np.ascontiguousarray(self.weights, dtype=np.float32)
+
+    def finish(self, product: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is left to do after the multiplication."""
+        return np.round(product - self.offset, DECIMALS)
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,13 @@ class Embedder:
     text: Projection | None
     image: Projection | None
 
-    def embed_text(self, matrix: sp.csr_matrix | None) -> NDArray[np.float64] | None:
+    def embed_text(self, rows: WeightedRows | None) -> NDArray[np.float64] | None:
         """Embed the vectoriser's rows, shape (n, d); None without a text projection."""
-        if self.text is None or matrix is None:
+        if self.text is None or rows is None:
             return None
-        return self.text.apply(fold_columns(matrix))
+        weights = self.text.single_weights
+        # As apply(fold_columns(rows.matrix)), without a matrix in between.
+        return self.text.finish(rows.map(lambda part: project(part, weights)))
 
     def embed_images(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Embed the encoder's vectors, shape (n, d); None without an image projection."""
@@ -61,10 +73,10 @@ class Embedder:
     def get_arrays(self) -> dict[str, NDArray[np.float32]]:
         """The projections as plain arrays."""
         return {
-            f"{name}_{part}": values.astype(np.float32)
+            f"{name}_{part}": getattr(projection, part).astype(np.float32)
             for name, projection in (("text", self.text), ("image", self.image))
             if projection is not None
-            for part, values in vars(projection).items()
+            for part in ("weights", "offset")
         }
 
     @classmethod
@@ -88,21 +100,11 @@ def fold_columns(matrix: sp.csr_matrix) -> sp.csr_matrix:
     Inner products survive in expectation (Weinberger et al., 2009), whatever the vectoriser
     makes its columns from. Entries of one bucket stay apart: a product adds them up.
     """
-    buckets, signs = (known[matrix.indices] for known in _signed_buckets(matrix.shape[1]))
-    values = matrix.data.astype(np.float64) * signs
-    return sp.csr_matrix((values, buckets, matrix.indptr), (matrix.shape[0], _BUCKETS))
-
-
-@lru_cache(maxsize=4)
-def _signed_buckets(columns: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Bucket and sign of every column: hashed once, looked up in every batch."""
-    # Finaliser of SplitMix64 (Steele et al., 2014): every bit depends on every bit.
-    mixed = np.arange(columns, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    buckets = (mixed % np.uint64(_BUCKETS)).astype(np.int32)
-    return buckets, np.where(mixed >> np.uint64(63), -1, 1).astype(np.int8)
+    buckets, signs = signed_buckets(matrix.shape[1], _BUCKETS)
+    values = matrix.data.astype(np.float64) * signs[matrix.indices]
+    return sp.csr_matrix(
+        (values, buckets[matrix.indices], matrix.indptr), (matrix.shape[0], _BUCKETS)
+    )
 
 
 def fit_text_projection(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -69,17 +70,26 @@ class Fusion:
             scores: branch → scores of shape (n, classes); rows that lack it may hold anything.
             present: branch → bool of shape (n,): whether the row has that modality.
         """
+        everywhere = {name: bool(has.all()) for name, has in present.items()}
+        if all(whole or not present[name].any() for name, whole in everywhere.items()):
+            # Rows of one kind, as most batches are; every case holds for all of them or for none.
+            everywhere["joint"] = all(everywhere.values())
+            branches = tuple(
+                name for name in CASES[-1] if name in self.trained and everywhere[name]
+            )
+            if case := self.cases.get(branches):
+                return case.probabilities([scores[branch] for branch in branches])
         present = with_joint(present)
         rows = len(next(iter(present.values())))
         result = np.tile(self.priors, (rows, 1))
-        for branches, calibration in self.cases.items():
+        for branches, case in self.cases.items():
             chosen = case_rows(branches, present, self.trained)
             if chosen.any():
                 parts = [scores[branch][chosen] for branch in branches]
-                result[chosen] = calibration.probabilities(parts)
+                result[chosen] = case.probabilities(parts)
         return result
 
-    @property
+    @cached_property
     def trained(self) -> frozenset[str]:
         """Branches that some case uses."""
         return frozenset(branch for branches in self.cases for branch in branches)

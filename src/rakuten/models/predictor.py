@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rakuten.errors import ConfigurationError, ModelError
@@ -16,6 +15,7 @@ from rakuten.features.encoder import ImageEncoder, Picture, encode_batch
 from rakuten.features.encoder_store import restore_encoder
 from rakuten.features.rows import TextRow, text_rows
 from rakuten.features.vector_cache import VectorCache
+from rakuten.features.vectoriser import WeightedRows
 from rakuten.models.embedding import Embedder
 from rakuten.models.explanation import Explanation, explain
 from rakuten.models.feature_row import FeatureRow, Numbers, make_feature_row, rows_or_none
@@ -79,12 +79,12 @@ class Prediction:
 class Encoded:
     """A batch of products as branches see it.
 
-    ``matrix`` is the vectoriser's (None without a text branch), ``vectors`` and ``statistics``
+    ``ngrams`` are the vectoriser's (None without a text branch), ``vectors`` and ``statistics``
     the image encoder's; rows that lack a modality hold zeros and are not ``present``.
     """
 
     rows: list[TextRow]
-    matrix: sp.csr_matrix | None
+    ngrams: WeightedRows | None
     image_status: list[str]
     vectors: NDArray[np.float32]
     statistics: NDArray[np.float32]
@@ -163,8 +163,10 @@ class Predictor:
             return []
         encoded = self.encode(products)
         probabilities = self.probabilities(encoded)
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : alternatives + 1]
-        ranked = np.take_along_axis(probabilities, order, axis=1)
+        falling = -probabilities
+        order = falling.argsort(axis=1, kind="stable")[:, : alternatives + 1]
+        falling.sort(axis=1)
+        ranked = -falling[:, : alternatives + 1]
         modalities = self._modalities(encoded)
         automatic = self.threshold.is_automatic(ranked[:, 0]).tolist()
         features = self._features(encoded, modalities, order[:, 0], ranked[:, 0])
@@ -197,7 +199,7 @@ class Predictor:
         }
         return Encoded(
             rows=rows,
-            matrix=None if self.text is None else self.text.vectoriser.transform(documents),
+            ngrams=None if self.text is None else self.text.vectoriser.weigh(documents),
             image_status=images.status,
             vectors=images.vectors,
             statistics=images.statistics,
@@ -209,12 +211,12 @@ class Predictor:
         scores = {}
         # Where no product has a photo, no case of the fusion asks for scores of photos.
         pictured = encoded.present["image"].any()
-        if self.text is not None and encoded.matrix is not None:
-            scores["text"] = self.text.matrix_scores(encoded.matrix)
+        if self.text is not None and encoded.ngrams is not None:
+            scores["text"] = self.text.row_scores(encoded.ngrams)
         if self.image is not None and pictured:
             scores["image"] = self.image.scores(encoded.vectors)
-        if self.joint is not None and encoded.matrix is not None and pictured:
-            scores["joint"] = self.joint.scores(encoded.matrix, encoded.vectors)
+        if self.joint is not None and encoded.ngrams is not None and pictured:
+            scores["joint"] = self.joint.scores(encoded.ngrams.matrix, encoded.vectors)
         return self.fusion.probabilities(scores, encoded.present)
 
     def _modalities(self, encoded: Encoded) -> list[tuple[str, ...]]:
@@ -240,7 +242,7 @@ class Predictor:
             statistics = encoded.statistics.astype(np.float64).round(4)
             pictured = self.embedder.embed_images(encoded.vectors)
         embeddings: Iterator[tuple[Numbers, Numbers]] = zip(
-            rows_or_none(self.embedder.embed_text(encoded.matrix), text),
+            rows_or_none(self.embedder.embed_text(encoded.ngrams), text),
             rows_or_none(pictured, image),
             strict=True,
         )

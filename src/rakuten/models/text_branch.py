@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rakuten.features.vectoriser import Block, Document, HashedTfidf
+from rakuten.features.vectoriser import Block, Document, HashedTfidf, WeightedRows
 from rakuten.kernel.linear import Fitted, QuantisedLinear, fit_linear
 from rakuten.params import TextBranchParams
 
@@ -26,11 +26,11 @@ class TextBranch:
 
     def scores(self, documents: Sequence[Document]) -> NDArray[np.float64]:
         """Signed distances to each type's plane, shape (n, classes)."""
-        return self.matrix_scores(self.vectoriser.transform(documents))
+        return self.row_scores(self.vectoriser.weigh(documents))
 
-    def matrix_scores(self, matrix: sp.csr_matrix) -> NDArray[np.float64]:
-        """Scores of documents that the vectoriser has transformed, shape (n, classes)."""
-        return self.linear.scores(matrix)
+    def row_scores(self, rows: WeightedRows) -> NDArray[np.float64]:
+        """Scores of documents that the vectoriser has weighed, shape (n, classes)."""
+        return rows.map(self.linear.scores)
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
         """The linear part as plain arrays: 8-bit levels, and a scale for each column."""

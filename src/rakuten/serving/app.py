@@ -1,6 +1,7 @@
 """The application: parts put together, started and stopped in order."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from rakuten import __version__
 from rakuten.errors import StoreError
@@ -22,6 +24,7 @@ from rakuten.serving.live_model import LiveModel, LiveOptions
 from rakuten.serving.routes import about, health, predict, predictions, review
 from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
+from rakuten.serving.shortcut import Shortcut
 from rakuten.serving.webhook import WebhookVerifier
 from rakuten.settings import Settings
 from rakuten.store.database import Database
@@ -38,6 +41,20 @@ _MIB: Final = 2**20
 _FLUSH_SECONDS: Final = 20.0
 _MIGRATE_PAUSE: Final = 2.0
 _FORGET_PAUSE: Final = 3600.0
+_SWITCH_SECONDS: Final = 0.0002
+"""How long a thread may keep the interpreter from others: inference must not hold up answers."""
+
+
+class _Application(FastAPI):
+    """FastAPI inside of what surrounds every request, its own answers to errors included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Shortcut and frame around Starlette's own stack."""
+        service: Service = self.state.service
+        handlers = {"/v1/predict": predict.make_short_way(service)}
+        short = Shortcut(super().build_middleware_stack(), handlers=handlers)
+        most = int(service.settings.max_body_mib * _MIB)
+        return Frame(short, metrics=service.metrics, max_body=most)
 
 
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
@@ -47,18 +64,18 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
         ConfigurationError: a setting names a place that cannot be used.
     """
     service = make_service(settings, serving, root)
-    app = FastAPI(
+    app = _Application(
         title="Product classification",
         version=__version__,
         summary="Product types for listings, with calibrated confidence.",
         lifespan=_lifespan(service),
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # Prometheus has it all
     )
     app.state.service = service
     problems.add_handlers(app)
     for routes in (predict, predictions, review, about, health):
         app.include_router(routes.router)
     app.include_router(about.hooks)
-    app.add_middleware(Frame, metrics=service.metrics, max_body=int(serving.max_body_mib * _MIB))
     finish_document(app)
     return app
 
@@ -99,6 +116,7 @@ def make_service(settings: Settings, serving: ServingSettings, root: Path) -> Se
 def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         service.live.start()
         service.writer.start()
         waiting = None

@@ -1,28 +1,27 @@
-"""What surrounds every request: size limit, request id, security headers, metrics, access log."""
+"""What surrounds every request: size limit, request id, security headers, metrics, its log line."""
 
 import re
 import time
-from typing import Any, Final
-from uuid import uuid4
+from random import getrandbits
+from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rakuten.logs import get_logger
-from rakuten.metrics import ServiceMetrics
-from rakuten.serving.problems import ServiceError, problem_response
-
-log = get_logger("rakuten.access")
+from rakuten.metrics import Labelled, ServiceMetrics
+from rakuten.serving.access_log import AccessLog
+from rakuten.serving.problems import CLIENT_GONE, ServiceError, problem_response
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HEADERS: Final = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 _PAGES: Final = ("/docs", "/redoc")
 """Pages of the documentation, which load scripts."""
+
+_Headers = list[tuple[bytes, bytes]]
 
 
 class _TooLarge(Exception):
@@ -33,7 +32,10 @@ class Frame:
     """Pure ASGI: a response passes through untouched but for its headers."""
 
     def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, max_body: int) -> None:
-        self._app, self._metrics, self._max_body = app, metrics, max_body
+        self._app, self._max_body = app, max_body
+        self._requests = Labelled(metrics.requests)
+        self._seconds = Labelled(metrics.request_seconds)
+        self._log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -41,35 +43,33 @@ class Frame:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        headers = Headers(scope=scope)
-        request_id = headers.get("x-request-id", "")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = uuid4().hex
+        request_id, announced = _read_headers(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status = CLIENT_GONE
 
         async def framed_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id, scope["path"])
+                _add_headers(message.setdefault("headers", []), request_id, scope["path"])
             await send(message)
 
         try:
-            await self._limited(scope, receive, framed_send, headers)
+            if announced is None:
+                await self._counted(scope, receive, framed_send)
+            elif announced > self._max_body:
+                await self._refuse(scope, receive, framed_send)
+            else:  # the server lets no more bytes through than were announced
+                await self._app(scope, receive, framed_send)
         finally:
             seconds = time.perf_counter() - start
             route = _route(scope)
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.request_seconds.labels(route).observe(seconds)
-            _write_log(scope, route, status, seconds, request_id)
+            self._requests[route, str(status)].inc()
+            self._seconds[route,].observe(seconds)
+            self._log.add(scope, route, status, seconds, request_id)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        """Refuse a body over the limit: by its announced length, else while it comes in."""
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_body:
-            await self._refuse(scope, receive, send)
-            return
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a body over the limit while it comes in."""
         received, started = 0, False
 
         async def counted_receive() -> Message:
@@ -97,34 +97,32 @@ class Frame:
         await problem_response(error, scope["path"])(scope, receive, send)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:
-    headers["x-request-id"] = request_id
-    for name, value in _HEADERS.items():
-        if name == "content-security-policy" and path.startswith(_PAGES):
+def _read_headers(headers: _Headers) -> tuple[str, int | None]:
+    """The request's id, which is made up where the client named none, and its length."""
+    request_id, length, chunked = "", None, False
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name == b"content-length":
+            length = int(value) if value.isdigit() else None
+        elif name == b"transfer-encoding":
+            chunked = True
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = f"{getrandbits(128):032x}"  # to find a line in a log by, not a secret
+    return request_id, None if chunked else length
+
+
+def _add_headers(headers: _Headers, request_id: str, path: str) -> None:
+    given = {name for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode("latin-1")))
+    for name, value in _HEADERS:
+        if name == b"content-security-policy" and path.startswith(_PAGES):
             continue
-        headers.setdefault(name, value)
+        if name not in given:
+            headers.append((name, value))
 
 
 def _route(scope: Scope) -> str:
     """The route's template, never the path itself: paths have no bound."""
     route = scope.get("route")
     return str(getattr(route, "path", "none"))
-
-
-def _write_log(scope: Scope, route: str, status: int, seconds: float, request_id: str) -> None:
-    state: dict[str, Any] = scope.get("state", {})
-    log.info(
-        "%s %s %d",
-        scope["method"],
-        route,
-        status,
-        extra={
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "milliseconds": round(seconds * 1000, 2),
-            "request_id": request_id,
-            "key_id": state.get("key_id"),
-            "prediction_id": state.get("prediction_id"),
-        },
-    )

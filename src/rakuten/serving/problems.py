@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from rakuten.client.wire import Problem
 from rakuten.logs import get_logger
@@ -16,6 +18,8 @@ from rakuten.logs import get_logger
 log = get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+CLIENT_GONE: Final = 499
+"""Status in log and metrics where the client left before there was an answer, as in nginx."""
 
 
 class ServiceError(Exception):
@@ -67,6 +71,13 @@ def problem_response(error: ServiceError, instance: str = "") -> Response:
     return Response(to_json(body), error.status, error.headers, MEDIA_TYPE)
 
 
+def unexpected(error: Exception, scope: Scope) -> Response:
+    """The HTTP answer of an error that nobody expected: it is logged, never shown."""
+    log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+    detail = "Something unexpected happened; the service's log has it."
+    return problem_response(ServiceError(500, detail, reason="unexpected"), scope["path"])
+
+
 def add_handlers(app: FastAPI) -> None:
     """Answer every error as a problem; what nobody expected is logged, never shown."""
 
@@ -83,8 +94,10 @@ def add_handlers(app: FastAPI) -> None:
         found = ServiceError(error.status_code, str(error.detail), headers=error.headers)
         return problem_response(found, request.url.path)
 
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_GONE)  # which nobody reads
+
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        detail = "Something unexpected happened; the service's log has it."
-        return problem_response(ServiceError(500, detail, reason="unexpected"), request.url.path)
+        return unexpected(error, request.scope)

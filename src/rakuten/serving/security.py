@@ -1,7 +1,7 @@
 """Who may do what, and how often: API keys with scopes, a rate limit for each key."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
@@ -20,27 +20,39 @@ def require(scope: str) -> Callable[..., Awaitable[str | None]]:
     """A dependency that lets a request pass if its key has a scope; it gives the key's id."""
 
     async def check(request: Request, service: ServiceDep) -> str | None:
-        if service.settings.keyless:
-            return None
-        key = _key(request, service)
-        request.state.key_id = key.key_id
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise ServiceError(403, f"This API key lacks the scope {scope}.", reason="scope")
-        wait = await service.limit(key.key_id)
-        if wait > 0:
-            raise ServiceError(
-                429,
-                "Too many requests with this API key.",
-                reason="rate_limit",
-                headers={"Retry-After": str(max(1, round(wait)))},
-            )
-        return key.key_id
+        headers = dict(request.scope["headers"])
+        return await check_key(headers, request.scope["state"], service, scope)
 
     return check
 
 
-def _key(request: Request, service: Service) -> Key:
-    presented = _presented(request)
+async def check_key(
+    headers: Mapping[bytes, bytes], state: MutableMapping[str, Any], service: Service, scope: str
+) -> str | None:
+    """Let a request pass if its key has a scope and may go on; returns the key's id.
+
+    Raises:
+        ServiceError: 401 without a valid key, 403 without the scope, 429 beyond the rate limit.
+    """
+    if service.settings.keyless:
+        return None
+    key = _key(headers, service)
+    state["key_id"] = key.key_id
+    if scope not in key.scopes and "admin" not in key.scopes:
+        raise ServiceError(403, f"This API key lacks the scope {scope}.", reason="scope")
+    wait = await service.limit(key.key_id)
+    if wait > 0:
+        raise ServiceError(
+            429,
+            "Too many requests with this API key.",
+            reason="rate_limit",
+            headers={"Retry-After": str(max(1, round(wait)))},
+        )
+    return key.key_id
+
+
+def _key(headers: Mapping[bytes, bytes], service: Service) -> Key:
+    presented = _presented(headers)
     if not presented:
         raise ServiceError(
             401,
@@ -57,9 +69,8 @@ def _key(request: Request, service: Service) -> Key:
     return key
 
 
-def _presented(request: Request) -> str:
-    given = request.headers.get("x-api-key")
-    if given:
-        return given
-    kind, _, value = request.headers.get("authorization", "").partition(" ")
+def _presented(headers: Mapping[bytes, bytes]) -> str:
+    if given := headers.get(b"x-api-key"):
+        return given.decode("latin-1")
+    kind, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""

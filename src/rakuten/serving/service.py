@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -17,11 +17,12 @@ from rakuten.errors import (
     StoreError,
     UnknownPredictionError,
 )
-from rakuten.metrics import ServiceMetrics
+from rakuten.metrics import Labelled, ServiceMetrics
 from rakuten.models.predictor import Product
 from rakuten.serving.answers import alternatives, plain_explanation
 from rakuten.serving.engine import RETRY, Answer, Engine
 from rakuten.serving.live_model import LiveModel
+from rakuten.serving.outbox import Outbox
 from rakuten.serving.problems import ServiceError
 from rakuten.serving.settings import ServingSettings
 from rakuten.serving.webhook import WebhookVerifier
@@ -56,6 +57,12 @@ class Service:
     keys: KeyRing
     limiter: Limiter
     webhooks: WebhookVerifier | None
+    outbox: Outbox = field(init=False)
+    counters: Labelled = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outbox", Outbox(self.writer))
+        object.__setattr__(self, "counters", Labelled(self.metrics.predictions))
 
     async def remember(
         self, products: Sequence[Product], answers: Sequence[Answer], key_id: str | None
@@ -87,7 +94,7 @@ class Service:
             ServiceError: 503 where they cannot be kept, 422 where one never can.
         """
         try:
-            await asyncio.wrap_future(self.writer.submit_many(records))
+            await self.outbox.keep(records)
         except RecordRefusedError as error:
             raise ServiceError(422, error.message, reason="not_storable") from error
         except StoreError as error:
@@ -169,15 +176,14 @@ class Service:
     def _count(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
             found = answer.prediction
-            self.metrics.predictions.labels(
-                str(found.prdtypecode), found.decision, found.image_status
-            ).inc()
+            labels = str(found.prdtypecode), found.decision, found.image_status
+            self.counters[labels].inc()
             self.metrics.confidence.observe(found.confidence)
             self.metrics.inference_seconds.observe(answer.seconds)
 
 
-def service_of(request: Request) -> Service:
-    """The service that a request came to."""
+async def service_of(request: Request) -> Service:
+    """The service that a request came to (a plain function would be called in a thread)."""
     return cast(Service, request.app.state.service)
 
 

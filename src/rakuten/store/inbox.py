@@ -3,9 +3,8 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from rakuten.errors import RakutenError, StoreError, StoreFullError
 from rakuten.store.records import Record
@@ -15,12 +14,26 @@ Kept = Literal["stored", "spooled"]
 MAX_WAITING: Final = 10_000
 
 
-@dataclass(frozen=True)
+class Promise(Protocol):
+    """What is told, once, where records are kept or why not: a Future, or what is lighter."""
+
+    def set_result(self, result: Kept, /) -> None:
+        """They are on disk; called from any thread."""
+
+    def set_exception(self, exception: RakutenError, /) -> None:
+        """They are not; called from any thread."""
+
+    def done(self) -> bool:
+        """Whether it was told."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """Records that are kept together, and the promise on them."""
 
-    records: tuple[Record, ...]
-    future: "Future[Kept]"
+    records: Sequence[Record]
+    promise: Promise
 
 
 class Inbox:
@@ -37,19 +50,19 @@ class Inbox:
         self._closed = False
         self.waiting = 0
 
-    def put(self, records: Sequence[Record]) -> "Future[Kept]":
-        """Let records wait; the future has failed already where they cannot."""
-        entry = Entry(tuple(records), Future())
-        entry.future.set_running_or_notify_cancel()
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Let entries wait; the promises of those that cannot are broken at once."""
+        refused: list[tuple[Entry, RakutenError]] = []
         with self._condition:
-            refusal = self._refusal(len(records))
-            if refusal is None:
-                self._entries.append(entry)
-                self.waiting += len(records)
-                self._condition.notify()
-        if refusal is not None:
-            entry.future.set_exception(refusal)
-        return entry.future
+            for entry in entries:
+                if refusal := self._refusal(len(entry.records)):
+                    refused.append((entry, refusal))
+                else:
+                    self._entries.append(entry)
+                    self.waiting += len(entry.records)
+            self._condition.notify()
+        for entry, refusal in refused:
+            entry.promise.set_exception(refusal)
 
     def take(self, most: int) -> list[Entry]:
         """Entries of about so many records, once there are any; none when closed and empty."""
@@ -96,11 +109,11 @@ def records_of(group: Sequence[Entry]) -> list[Record]:
 def resolve(group: Sequence[Entry], kept: Kept) -> None:
     """Keep the promises."""
     for entry in group:
-        entry.future.set_result(kept)
+        entry.promise.set_result(kept)
 
 
 def fail(group: Sequence[Entry], error: RakutenError) -> None:
     """Break the promises: one error each, for a traceback belongs to the thread that raises it."""
     for entry in group:
-        if not entry.future.done():
-            entry.future.set_exception(type(error)(error.message, hint=error.hint))
+        if not entry.promise.done():
+            entry.promise.set_exception(type(error)(error.message, hint=error.hint))

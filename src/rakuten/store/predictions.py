@@ -1,23 +1,24 @@
 """Rows of answers: written in batches, any number of times, and read back."""
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rakuten.errors import DatabaseAwayError, RecordRefusedError
 from rakuten.store.database import Database
-from rakuten.store.records import PredictionRecord, is_prediction_id, to_plain
+from rakuten.store.records import PredictionRecord, is_prediction_id
 from rakuten.store.spool import Spool
 from rakuten.store.tables import predictions
 
 FIELDS = tuple(field.name for field in fields(PredictionRecord))
 _COLUMNS = tuple(predictions.c[name] for name in FIELDS)
-_LONE = re.compile("[\ud800-\udfff]")
+_values: Final = attrgetter(*FIELDS)
 
 
 def _insert_table() -> str:
@@ -31,7 +32,9 @@ def _insert_table() -> str:
     )
 
 
-_INSERT_TABLE = _insert_table()
+_INSERT_TABLE: Final = _insert_table()
+_CONTROL: Final = "\\u00"
+"""How JSON begins a control character: among them those that a column escapes."""
 
 
 def insert_for(connection: sa.Connection, table: sa.Table) -> Any:
@@ -46,50 +49,62 @@ def insert_predictions(connection: sa.Connection, records: Sequence[PredictionRe
     Raises:
         RecordRefusedError: a record holds what JSON has no word for.
     """
-    if not records:
-        return
-    if connection.dialect.name == "postgresql":
-        table = _as_one_value(records)
-        if table is not None:
-            connection.exec_driver_sql(_INSERT_TABLE, (table,))
-            return
-    statement = insert_for(connection, predictions).on_conflict_do_nothing()
-    try:
-        connection.execute(statement, [vars(record) for record in records])
-    except (TypeError, ValueError) as error:  # psycopg writes JSON itself and lets these through
-        raise _not_json(error) from error
+    if records:
+        _insert(connection.connection.cursor(), connection.dialect, records)
 
 
-def insert_alone(database: Database, records: Sequence[PredictionRecord], seconds: float) -> bool:
-    """Write answers and nothing else, in one round trip; false where that cannot be done.
+def insert_alone(database: Database, records: Sequence[PredictionRecord], seconds: float) -> None:
+    """Write answers and nothing else, in as few round trips as there can be.
 
     Raises:
         As :meth:`Database.write` and :func:`insert_predictions` do.
     """
-    table = None if database.is_sqlite else _as_one_value(records)
-    if table is None:
-        return False
-    with database.statement(seconds) as connection:
-        connection.exec_driver_sql(_INSERT_TABLE, (table,))
-    return True
+    with database.cursor(seconds) as cursor:
+        _insert(cursor, database.engine.dialect, records)
+
+
+def _insert(cursor: Any, dialect: sa.Dialect, records: Sequence[PredictionRecord]) -> None:
+    """In the driver's own words: SQLAlchemy takes longer for a row than the database does."""
+    table = None if dialect.name == "sqlite" else _as_one_value(records)
+    if table is not None:
+        cursor.execute(_INSERT_TABLE, (table,))
+        return
+    statement, processors = _insert_rows(dialect)
+    try:
+        rows = [
+            [
+                value if process is None else process(value)
+                for process, value in zip(processors, _values(record), strict=True)
+            ]
+            for record in records
+        ]
+        cursor.executemany(statement, rows)  # where psycopg writes JSON itself
+    except (TypeError, ValueError) as error:
+        raise RecordRefusedError(f"A prediction cannot be stored: {error}.") from error
+
+
+@lru_cache(maxsize=4)
+def _insert_rows(dialect: sa.Dialect) -> tuple[str, list[Any]]:
+    """A driver's INSERT, and what brings the value of each column into the driver's form."""
+    names, mark = ", ".join(FIELDS), "?" if dialect.paramstyle == "qmark" else "%s"
+    marks = ", ".join([mark] * len(FIELDS))
+    statement = f"INSERT INTO predictions ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own columns
+    return statement, [c.type.dialect_impl(dialect).bind_processor(dialect) for c in _COLUMNS]
 
 
 def _as_one_value(records: Sequence[PredictionRecord]) -> str | None:
-    """Records as one JSON text, which costs half of what binding each cell does.
+    """Records as one JSON text, which costs a quarter of what binding each cell does.
 
-    None where PostgreSQL could not read it: NUL or a lone surrogate deep inside a JSON value,
-    which its columns take but its functions do not.
+    None where the columns' own form may be another: control characters, a lone surrogate, a
+    moment without a zone. A number that JSON has no word for is refused by the database.
     """
-    rows = [to_plain(record) for record in records]
+    if any(record.created_at.tzinfo is None for record in records):
+        return None
     try:
-        table = json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise _not_json(error) from error
-    return None if "\\u0000" in table or _LONE.search(table) else table
-
-
-def _not_json(error: Exception) -> RecordRefusedError:
-    return RecordRefusedError(f"A prediction cannot be stored: {error}.")
+        table = to_json([vars(record) for record in records]).decode()
+    except ValueError:
+        return None
+    return None if _CONTROL in table else table
 
 
 def read_prediction(

@@ -6,14 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
 from rakuten.store.columns import decode_text, encode_text
-
-EMBEDDING_DECIMALS: Final = 4
-"""A standard deviation's ten-thousandth is far below what drift tests see."""
-_OTHER_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,9 @@ def new_prediction_id() -> str:
     ticks = _CLOCK.tick()
     value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64
     value |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
-    return str(UUID(int=value))
+    digits = f"{value:032x}"
+    parts = digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]
+    return "-".join(parts)
 
 
 def is_prediction_id(text: str) -> bool:
@@ -102,11 +101,14 @@ def is_prediction_id(text: str) -> bool:
 
 
 def plain_features(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature row as small JSON values: embeddings of 4 decimals, other numbers of 6.
-
-    Numbers that JSON has no word for (NaN, infinity) become None.
-    """
-    return {name: _plain(value) for name, value in row.items()}
+    """A feature row as JSON values: numbers that JSON has no word for become None."""
+    found: dict[str, Any] = dict(row)
+    for name, value in found.items():
+        if isinstance(value, float):
+            found[name] = _number(value)
+        elif isinstance(value, list) and not isfinite(sum(value)):
+            found[name] = [_number(number) for number in value]
+    return found
 
 
 def to_plain(record: Record) -> dict[str, Any]:
@@ -148,13 +150,5 @@ def feedback_of(records: Iterable[Record]) -> list[FeedbackRecord]:
     return [record for record in records if isinstance(record, FeedbackRecord)]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return _number(value, _OTHER_DECIMALS)
-    if isinstance(value, list | tuple):
-        return [_number(float(number), EMBEDDING_DECIMALS) for number in value]
-    return value
-
-
-def _number(value: float, decimals: int) -> float | None:
-    return round(value, decimals) if abs(value) < float("inf") else None
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -117,7 +117,14 @@ class Writer:
             they can be kept nowhere, with RecordRefusedError where one of them never can, and
             with StoreError once the writer is stopped. It cannot be cancelled.
         """
-        return self._inbox.put(records)
+        future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()
+        self.submit_each([Entry(records, future)])
+        return future
+
+    def submit_each(self, entries: Sequence[Entry]) -> None:
+        """Keep many entries, each as :meth:`submit_many` does; the thread is told once."""
+        self._inbox.put(entries)
 
     def state(self) -> WriterState:
         """How things stand now; asks nobody."""
@@ -161,7 +168,9 @@ class Writer:
 
     def _write(self, records: list[Record]) -> None:
         answers, said = predictions_of(records), feedback_of(records)
-        if said or not insert_alone(self._database, answers, self._commit_seconds):
+        if not said:
+            insert_alone(self._database, answers, self._commit_seconds)
+        else:
             with self._database.write(self._commit_seconds) as connection:
                 insert_predictions(connection, answers)
                 put_feedback(connection, said)

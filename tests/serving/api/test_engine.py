@@ -51,9 +51,9 @@ def test_what_waits_is_answered_in_one_batch(loaded: LoadedModel, slow: Slow) ->
     async def run() -> None:
         engine = engine_of(loaded, slow)
         first = asyncio.create_task(ask(engine, "console 0"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         others = asyncio.create_task(ask(engine, *(f"console {n}" for n in range(1, 20))))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         slow.gate.set()
         answers = [*await first, *await others]
         await engine.drain()
@@ -63,6 +63,17 @@ def test_what_waits_is_answered_in_one_batch(loaded: LoadedModel, slow: Slow) ->
 
     asyncio.run(run())
     assert slow.batches == [1, 19]
+
+
+def test_what_comes_at_once_is_answered_at_once(loaded: LoadedModel, slow: Slow) -> None:
+    async def run() -> None:
+        engine = engine_of(loaded, slow)
+        slow.gate.set()
+        await ask(engine, *(f"console {n}" for n in range(20)))
+        await engine.drain()
+
+    asyncio.run(run())
+    assert slow.batches == [20]
 
 
 def test_beyond_the_limit_requests_are_refused_at_once(loaded: LoadedModel, slow: Slow) -> None:

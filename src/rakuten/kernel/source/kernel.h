@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define RK_ABI 2
+#define RK_ABI 3
 #define RK_OK 0
 #define RK_NO_MEMORY 1
 #define RK_TOO_LARGE 2

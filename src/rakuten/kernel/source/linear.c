@@ -163,3 +163,36 @@ RK_EXPORT void rk_scores(const rk_rows *rows, int64_t count, const int8_t *level
         }
     }
 }
+
+/* The finaliser of SplitMix64 (Steele et al., 2014): every bit depends on every bit. */
+static inline uint64_t mix_column(uint64_t column) {
+    uint64_t x = column + 0x9E3779B97F4A7C15ull;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+    return x ^ (x >> 31);
+}
+
+/* Bucket of each of `count` columns, and the sign it has there; `buckets` is a power of two. */
+RK_EXPORT void rk_buckets(int64_t count, int32_t buckets, int32_t *places, int8_t *signs) {
+    for (int64_t column = 0; column < count; column++) {
+        uint64_t mixed = mix_column((uint64_t)column);
+        places[column] = (int32_t)(mixed & (uint64_t)(buckets - 1));
+        signs[column] = mixed >> 63 ? -1 : 1;
+    }
+}
+
+/* Rows with columns folded into signed buckets, times `weights` (buckets, width); the sums, in
+ * double precision, go to `projected` (rows, width). */
+RK_EXPORT void rk_project(const rk_rows *rows, int64_t count, int32_t buckets,
+                          const float *weights, int32_t width, double *projected) {
+    for (int64_t row = 0; row < count; row++) {
+        double *sum = projected + row * width;
+        for (int32_t k = 0; k < width; k++) sum[k] = 0.0;
+        for (int64_t at = rows->ends[row]; at < rows->ends[row + 1]; at++) {
+            uint64_t mixed = mix_column((uint64_t)rows->columns[at]);
+            const float *weight = weights + (int64_t)(mixed & (uint64_t)(buckets - 1)) * width;
+            double value = mixed >> 63 ? -(double)rows->values[at] : (double)rows->values[at];
+            for (int32_t k = 0; k < width; k++) sum[k] += value * (double)weight[k];
+        }
+    }
+}

@@ -13,9 +13,16 @@ from rakuten.serving.answers import prediction_out
 from rakuten.serving.documents import answers_of, body_of, problems
 from rakuten.serving.engine import Answer
 from rakuten.serving.problems import ServiceError
-from rakuten.serving.security import ServiceDep, require
+from rakuten.serving.security import ServiceDep, check_key, require
 from rakuten.serving.service import Service
-from rakuten.serving.uploads import image_problem, item_product, read_items, read_product
+from rakuten.serving.shortcut import Handler, Headers, State
+from rakuten.serving.uploads import (
+    image_problem,
+    item_product,
+    json_product,
+    read_items,
+    read_product,
+)
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 
@@ -42,13 +49,32 @@ async def predict(
 ) -> Response:
     """Classify one listing: JSON with the photo in base64, or a form with the photo as a file."""
     product = await read_product(request)
-    _require_content(product)
-    (answer,) = await service.engine.answer([product])
-    await _require_photo(product, answer, on_image_error)
+    answer = await _answer(product, service, on_image_error)
     (prediction_id,) = await service.remember([product], [answer], key)
     request.state.prediction_id = prediction_id
     explanation = await service.explain(product, answer) if explain else None
     return Response(to_json(prediction_out(prediction_id, answer, explanation)), media_type=_JSON)
+
+
+def make_short_way(service: Service) -> Handler:
+    """The same for JSON and without parameters (see :mod:`rakuten.serving.shortcut`)."""
+
+    async def predict_plainly(headers: Headers, state: State, body: bytes) -> bytes:
+        key = await check_key(headers, state, service, "predict")
+        product = json_product(body)
+        answer = await _answer(product, service, "refuse")
+        (prediction_id,) = await service.remember([product], [answer], key)
+        state["prediction_id"] = prediction_id
+        return to_json(prediction_out(prediction_id, answer, None))
+
+    return predict_plainly
+
+
+async def _answer(product: Product, service: Service, on_image_error: str) -> Answer:
+    _require_content(product)
+    (answer,) = await service.engine.answer([product])
+    await _require_photo(product, answer, on_image_error)
+    return answer
 
 
 @router.post(
