@@ -9,8 +9,8 @@ review queue, claim products, and erase answers. Every answer is checked. /metri
 five seconds, and so is what the kernel says of the process.
 
 Flat means: over the last two thirds, the line of least squares through the memory that is the
-process's own (private pages) rises by less than 5 % of the median; and the most open files and
-threads of the last third are no more than those of the middle third, but for two.
+process's own (private pages) rises by less than 5 % of the median; and in the last third there are
+no more than two open files and two threads (medians) more than in the middle third.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from uuid import UUID
 
 import numpy as np
@@ -92,14 +93,14 @@ def growth(samples: Sequence[Sample]) -> tuple[float, float]:
     last = samples[len(samples) // 3 :]
     slope = float(np.polyfit([one.at for one in last], [one.own for one in last], 1)[0])
     rise = slope * (last[-1].at - last[0].at)
-    return rise / float(np.median([one.own for one in last])), slope * 3600
+    return rise / median(one.own for one in last), slope * 3600
 
 
 def is_flat(samples: Sequence[Sample], value: Callable[[Sample], int]) -> bool:
-    """Whether the most of the last third is about the most of the middle third."""
+    """Whether the median of the last third is about that of the middle third."""
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
-    return max(map(value, last)) <= max(map(value, middle)) + SPARE
+    return median(map(value, last)) <= median(map(value, middle)) + SPARE
 
 
 def fifths(ledger: Ledger, samples: Sequence[Sample]) -> str:
@@ -113,8 +114,8 @@ def fifths(ledger: Ledger, samples: Sequence[Sample]) -> str:
     for name, since in (("first fifth", begin), ("last fifth", end - step)):
         found = ledger.latencies(since, since + step)
         within = [one for one in samples if since <= one.at <= since + step]
-        own = float(np.median([one.own for one in within]))
-        resident = float(np.median([one.resident for one in within]))
+        own = median(one.own for one in within)
+        resident = median(one.resident for one in within)
         files = max(one.files for one in within)
         threads = max(one.threads for one in within)
         lines.append(
@@ -131,7 +132,7 @@ def report(
     share, hourly = growth(samples)
     failed = len(ledger.asked) - ledger.count("right")
     found = audit(ledger.ids, rows)
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ledger.outcomes().items()))
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ledger.kinds().items()))
     last = samples[len(samples) // 3 :]
     text = (
         f"{fifths(ledger, samples)}\n\nOwn memory over the last two thirds "

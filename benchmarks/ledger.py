@@ -58,11 +58,11 @@ class Ledger:
         """Predictions that clients got."""
         return sum(map(len, self.ids))
 
-    def count(self, outcome: str, begin: float = 0, end: float = float("inf")) -> int:
-        """Requests with an outcome that ended within some time."""
-        return sum(1 for one in self.asked if one.outcome == outcome and begin <= one.ended <= end)
+    def count(self, outcome: str) -> int:
+        """Requests that ended so."""
+        return sum(one.outcome == outcome for one in self.asked)
 
-    def outcomes(self) -> Counter[str]:
+    def kinds(self) -> Counter[str]:
         """How often each kind of request was made."""
         return Counter(one.kind for one in self.asked)
 
