@@ -48,7 +48,7 @@ def test_audit_sees_what_is_there_twice() -> None:
         (lambda _: 200.0, lambda _: 30, False, True),
         (lambda n: 200.0 + n % 7, lambda n: 30 + n % 3, False, True),
         (lambda n: 300.0 - 100 / (n + 1), lambda n: min(n, 10), False, True),
-        (lambda n: 200.0 + 0.2 * n, lambda n: 30 + n // 10, True, False),
+        (lambda n: 200.0 + 0.2 * n, lambda n: 30 + n // 2, True, False),
     ],
     ids=["still", "restless", "warming", "leaking"],
 )
