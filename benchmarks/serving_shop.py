@@ -39,12 +39,14 @@ _RAKUTEN = [sys.executable, "-m", "rakuten.cli"]
 class Server(ServerProcess):
     """A server whose memory can be asked for."""
 
+    @property
+    def folder(self) -> Path:
+        """What the kernel shows of the process."""
+        return Path(f"/proc/{self._process.pid if self._process else 'self'}")
+
     def resident_mib(self) -> float:
         """Resident memory of the process."""
-        process = self._process
-        status = Path(f"/proc/{process.pid if process else 'self'}/status").read_text(
-            encoding="ascii"
-        )
+        status = (self.folder / "status").read_text(encoding="ascii")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
@@ -55,6 +57,16 @@ class Contender:
     url: str
     process: Server
     header: str = "x-bench: 1"
+
+    @property
+    def base(self) -> str:
+        """Where the server itself is."""
+        return self.url.removesuffix("/v1/predict")
+
+    @property
+    def key(self) -> str:
+        """The API key in the header."""
+        return self.header.split()[-1]
 
     def load(
         self, bodies: Path, *, connections: int, seconds: float, skip: int = 0, path: str = ""
@@ -119,11 +131,11 @@ def write_bodies(project: Path, folder: Path, photos: int) -> dict[str, Path]:
     Raises:
         SystemExit: the catalogue has too few distinct products.
     """
-    products = _products(project / "data/raw")
+    products = distinct_products(project / "data/raw")
     if len(products) < LEAST_PRODUCTS:
         raise SystemExit(f"{len(products)} distinct products; {LEAST_PRODUCTS} are needed.")
     texts = [{"designation": title, "description": body} for title, body in products]
-    pictures = _photos(project / "data/raw" / catalog.IMAGE_TRAIN, photos)
+    pictures = large_photos(project / "data/raw" / catalog.IMAGE_TRAIN, photos)
     batches = [texts[first : first + BATCH] for first in range(0, len(texts) - BATCH + 1, BATCH)]
     kinds: dict[str, Iterable[Any]] = {
         "text": texts,
@@ -145,7 +157,7 @@ def write_bodies(project: Path, folder: Path, photos: int) -> dict[str, Path]:
     return found
 
 
-def _products(raw: Path) -> list[tuple[str, str]]:
+def distinct_products(raw: Path) -> list[tuple[str, str]]:
     """Distinct titles with their descriptions, shuffled."""
     tables = [read_products(raw / name) for name in (catalog.X_TRAIN, catalog.X_TEST)]
     pairs = {
@@ -159,7 +171,7 @@ def _products(raw: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _photos(folder: Path, count: int) -> list[bytes]:
+def large_photos(folder: Path, count: int) -> list[bytes]:
     """Photos of the catalogue as JPEGs of 500 × 500 pixels."""
     with ThreadPoolExecutor() as pool:
         made = list(pool.map(_enlarge, sorted(folder.iterdir())[: 2 * count]))
@@ -179,11 +191,16 @@ def _enlarge(path: Path) -> bytes:
 
 @contextmanager
 def service(
-    project: Path, root: Path, settings: Mapping[str, str] | None = None
+    project: Path,
+    root: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    scope: str = "predict",
+    port: int | None = None,
 ) -> Iterator[Contender]:
     """`rakuten serve` with a key, in a folder of its own, until the block ends."""
     root.mkdir(exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     environment = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{(project / 'mlflow.db').resolve()}",
         "RAKUTEN_SERVE_PORT": str(port),
@@ -192,7 +209,8 @@ def service(
         "RAKUTEN_SERVE_RATE_BURST": "1000000",
         **(settings or {}),
     }
-    key = run("keys", "create", "bench", folder=root, environment=environment).strip()
+    command = ["keys", "create", "bench", "--scope", scope]
+    key = run(*command, folder=root, environment=environment).strip()
     url = f"http://127.0.0.1:{port}"
     server = Server(
         ["env", "-C", str(root), *_RAKUTEN, "serve"],

@@ -1,6 +1,7 @@
 """Answers come back as they were given, whatever they hold, and never twice."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -12,13 +13,17 @@ from rakuten.stages.train import TrainOutcome
 from rakuten.store.database import Database
 from rakuten.store.predictions import insert_predictions, read_prediction
 from rakuten.store.records import (
+    PredictionRecord,
+    Record,
     from_plain,
     is_prediction_id,
     new_prediction_id,
     plain_features,
+    predictions_of,
     to_plain,
 )
 from rakuten.store.segment import encode_line
+from rakuten.store.spool import Spool
 from rakuten.store.tables import predictions
 from tests.store.material import make_feedback, make_record
 
@@ -81,6 +86,29 @@ def test_moment_is_kept_whatever_zone_it_was_given_in(database: Database) -> Non
     assert found is not None
     assert found.created_at == moment
     assert found.created_at.tzinfo == UTC
+
+
+def test_answer_that_is_replayed_between_two_looks_is_found(
+    database: Database, tmp_path: Path
+) -> None:
+    def apply(records: list[Record]) -> None:
+        with database.write() as connection:
+            insert_predictions(connection, predictions_of(records))
+
+    class Replayed(Spool):
+        """Goes into the database just before it is looked through."""
+
+        def find(self, prediction_id: str) -> PredictionRecord | None:
+            self.rotate()
+            assert self.replay(apply) == 1
+            found = super().find(prediction_id)
+            assert found is None
+            return found
+
+    spool, record = Replayed(tmp_path / "spool"), make_record()
+    spool.append([record])
+    assert read_prediction(database, record.prediction_id) is None
+    assert read_prediction(database, record.prediction_id, spool) == record
 
 
 @pytest.mark.parametrize("asked", ["", "x", "' OR 1=1 --", "0" * 36, str(UUID(int=7)), "\x00"])

@@ -27,6 +27,7 @@ def serve(
     RAKUTEN_SERVE_* and DATABASE_URL in .env say more. A model is live as soon as it is promoted.
     """
     from rakuten.errors import MissingExtraError
+    from rakuten.serving.memory import share_arenas
     from rakuten.serving.settings import load_serving_settings
 
     current = project(context)
@@ -39,6 +40,7 @@ def serve(
     except ModuleNotFoundError as error:
         package = error.name or "fastapi"
         raise MissingExtraError(package, "serve", "The prediction service") from error
+    share_arenas()
     app = create_app(settings, serving, current.root)
     uvicorn.run(
         app,
