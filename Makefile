@@ -123,6 +123,11 @@ bench-serving: setup ## Set the service beside what else would answer, into benc
 bench-fuzz: setup ## Send the service thousands of requests made from its document, into benchmarks/results (SEED=1)
 	python benchmarks/fuzz.py --seed $(or $(SEED),1) --output benchmarks/results/fuzz.md
 
+bench-reliability: setup servers ## Outages, swaps of the model, long mixed load on the service, into benchmarks/results (MINUTES=30)
+	python benchmarks/outage.py --output benchmarks/results/outage.md
+	python benchmarks/swaps.py --output benchmarks/results/swaps.md
+	python benchmarks/endurance.py --minutes $(MINUTES) --output benchmarks/results/endurance.md
+
 bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
 	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md
 
