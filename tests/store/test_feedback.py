@@ -1,6 +1,7 @@
 """A correction counts once per reviewer, the newest wins, and none is given to nothing."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from rakuten.store.database import Database
 from rakuten.store.feedback import put_feedback, read_feedback, require_prediction
 from rakuten.store.predictions import insert_predictions
 from rakuten.store.records import FeedbackRecord, new_prediction_id
+from rakuten.store.spool import Spool
 from tests.servers.process import free_port
 from tests.store.material import make_feedback, make_record
 
@@ -49,20 +51,19 @@ def test_reviewers_do_not_overwrite_each_other(database: Database) -> None:
     assert read_feedback(database, one) == [anna, ben]
 
 
-def test_correction_of_what_never_was_is_refused(database: Database) -> None:
-    record = make_record()
+def test_correction_of_what_never_was_is_refused(database: Database, tmp_path: Path) -> None:
+    stored, waiting, spool = make_record(), make_record(), Spool(tmp_path / "spool")
     with database.write() as connection:
-        insert_predictions(connection, [record])
-    require_prediction(database, record.prediction_id, spooled=False)
-    unknown = new_prediction_id()
-    with pytest.raises(UnknownPredictionError, match=unknown):
-        require_prediction(database, unknown, spooled=False)
-    # It may still lie in the spool.
-    require_prediction(database, unknown, spooled=True)
-    with pytest.raises(UnknownPredictionError):
-        require_prediction(database, "1; DROP TABLE", spooled=True)
+        insert_predictions(connection, [stored])
+    # As another process of the same folder left it.
+    Spool(tmp_path / "spool").append([waiting])
+    for record in (stored, waiting):
+        require_prediction(database, spool, record.prediction_id)
+    for unknown in (new_prediction_id(), "1; DROP TABLE"):
+        with pytest.raises(UnknownPredictionError, match=unknown):
+            require_prediction(database, spool, unknown)
 
 
-def test_absent_database_is_not_read_as_an_absent_prediction() -> None:
+def test_absent_database_is_not_read_as_an_absent_prediction(tmp_path: Path) -> None:
     away = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
-    require_prediction(away, new_prediction_id(), spooled=False)
+    require_prediction(away, Spool(tmp_path / "spool"), new_prediction_id())

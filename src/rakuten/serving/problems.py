@@ -20,6 +20,8 @@ log = get_logger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_ERRORS: Final = 20
 _LONGEST_PLACE: Final = 100
+RETRY: Final = {"Retry-After": "1"}
+"""Headers of a 503 that soon passes."""
 CLIENT_GONE: Final = 499
 """Status in log and metrics where the client left before there was an answer, as in nginx."""
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 
 from rakuten.errors import DatabaseAwayError
-from rakuten.serving.engine import RETRY
-from rakuten.serving.problems import ServiceError
+from rakuten.serving.problems import RETRY, ServiceError
 from rakuten.serving.service import Service, service_of
 from rakuten.store.keys import Key
 

@@ -20,10 +20,10 @@ from rakuten.errors import (
 from rakuten.metrics import Labelled, ServiceMetrics
 from rakuten.models.predictor import Product
 from rakuten.serving.answers import alternatives, plain_explanation
-from rakuten.serving.engine import RETRY, Answer, Engine
+from rakuten.serving.engine import Answer, Engine
 from rakuten.serving.live_model import LiveModel
 from rakuten.serving.outbox import Outbox
-from rakuten.serving.problems import ServiceError
+from rakuten.serving.problems import RETRY, ServiceError
 from rakuten.serving.settings import ServingSettings
 from rakuten.serving.webhook import WebhookVerifier
 from rakuten.store.database import Database
@@ -82,7 +82,7 @@ class Service:
             for row, pair in enumerate(zip(products, answers, strict=True))
             if (photo := self._photo(*pair))
         }
-        hashes = await asyncio.gather(*map(self.keep_photo, photos.values())) if photos else []
+        hashes = await asyncio.gather(*map(self._keep_photo, photos.values())) if photos else []
         kept = dict(zip(photos, hashes, strict=True))
         rows = enumerate(zip(ids, products, answers, strict=True))
         await self.save([self._record(*parts, kept.get(row), key_id) for row, parts in rows])
@@ -104,7 +104,7 @@ class Service:
         except StoreError as error:
             raise _no_store(error) from error
 
-    async def keep_photo(self, photo: bytes) -> str:
+    async def _keep_photo(self, photo: bytes) -> str:
         """Make a photo durable; returns its sha256.
 
         Raises:
@@ -141,8 +141,7 @@ class Service:
 
     async def explain(self, product: Product, answer: Answer) -> dict[str, Any]:
         """The evidence for an answer, from the model that gave it."""
-        found = await asyncio.to_thread(answer.model.predictor.explain, product)
-        return plain_explanation(found)
+        return plain_explanation(await self.engine.explain(product, answer))
 
     def _photo(self, product: Product, answer: Answer) -> bytes | None:
         """The photo's bytes, if they are to be kept and are a picture."""

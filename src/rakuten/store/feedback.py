@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from rakuten.errors import DatabaseAwayError, UnknownPredictionError
 from rakuten.store.database import Database
-from rakuten.store.predictions import insert_for
+from rakuten.store.predictions import insert_for, read_prediction
 from rakuten.store.records import FeedbackRecord, is_prediction_id
+from rakuten.store.spool import Spool
 from rakuten.store.tables import feedback, predictions
 
 _KEY = (feedback.c.prediction_id, feedback.c.reviewer)
@@ -37,25 +38,16 @@ def put_feedback(connection: sa.Connection, records: Sequence[FeedbackRecord]) -
     connection.execute(statement, [vars(record) for record in records])
 
 
-def require_prediction(database: Database, prediction_id: str, *, spooled: bool) -> None:
-    """Refuse a correction of what never was.
-
-    Args:
-        database: where the answer should be.
-        prediction_id: id as the client gives it.
-        spooled: whether some answers may not have reached the database yet; then, as while the
-            database is away, every well-formed id is taken.
+def require_prediction(database: Database, spool: Spool, prediction_id: str) -> None:
+    """Refuse a correction of what never was; while the database is away, take it.
 
     Raises:
-        UnknownPredictionError: the database is up and surely lacks it.
+        UnknownPredictionError: the id has another form, or database and spool surely lack it.
     """
-    known = is_prediction_id(prediction_id)
-    if known and not spooled:
-        try:
-            with database.read() as connection:
-                known = _exists(connection, prediction_id)
-        except DatabaseAwayError:
-            return
+    try:
+        known = read_prediction(database, prediction_id, spool) is not None
+    except DatabaseAwayError:
+        return
     if not known:
         raise UnknownPredictionError(
             f"There is no prediction {prediction_id!r}.",
@@ -79,8 +71,3 @@ def read_feedback(database: Database, prediction_id: str) -> list[FeedbackRecord
     with database.read() as connection:
         rows: list[Any] = list(connection.execute(statement).mappings())
     return [FeedbackRecord(**row) for row in rows]
-
-
-def _exists(connection: sa.Connection, prediction_id: str) -> bool:
-    found = sa.select(sa.literal(1)).where(predictions.c.prediction_id == prediction_id)
-    return connection.execute(found).first() is not None

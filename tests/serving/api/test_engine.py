@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rakuten.models.explanation import Explanation
 from rakuten.models.predictor import Prediction, Predictor, Product
 from rakuten.serving.engine import Engine
 from rakuten.serving.live_model import LoadedModel
@@ -28,6 +29,10 @@ class Slow:
             raise RuntimeError("poison")
         self.batches.append(len(products))
         return self._predictor.predict(products, alternatives=alternatives)
+
+    def explain(self, product: Product) -> Explanation:
+        self.gate.wait(30)
+        return self._predictor.explain(product)
 
 
 @pytest.fixture
@@ -106,6 +111,25 @@ def test_what_takes_too_long_is_a_timeout_and_costs_nobody_else(
         assert set(engine.waiting().values()) == {0}
 
     asyncio.run(run())
+
+
+def test_explanations_wait_in_a_lane_with_a_limit_and_an_end(
+    loaded: LoadedModel, slow: Slow
+) -> None:
+    async def run() -> list[Any]:
+        engine = engine_of(loaded, slow, seconds=1, max_waiting=1)
+        product = Product("console de jeux")
+        slow.gate.set()
+        (answer,) = await engine.answer([product])
+        slow.gate.clear()
+        asked = [engine.explain(product, answer) for _ in range(2)]
+        refused = await asyncio.gather(*asked, return_exceptions=True)
+        slow.gate.set()
+        await engine.drain()
+        return refused
+
+    found = asyncio.run(run())
+    assert [error.status for error in found] == [504, 503]
 
 
 def test_many_photos_that_nobody_waits_for_any_more_do_not_keep_the_lane(

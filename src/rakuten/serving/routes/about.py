@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from rakuten.client.wire import ModelOut, ProductTypeOut
 from rakuten.errors import WebhookError
 from rakuten.serving.documents import problems
-from rakuten.serving.engine import RETRY
 from rakuten.serving.live_model import LoadedModel
-from rakuten.serving.problems import ServiceError
+from rakuten.serving.problems import RETRY, ServiceError
 from rakuten.serving.security import ServiceDep, require
 from rakuten.serving.service import Service
 from rakuten.serving.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER

@@ -69,8 +69,7 @@ async def feedback(
 ) -> Any:
     """Say which type is right; a reviewer's newest word counts, repeating it changes nothing."""
     given = await read_json(request, FeedbackIn)
-    spooled = service.writer.state().spooled > 0
-    known = partial(require_prediction, service.database, prediction_id, spooled=spooled)
+    known = partial(require_prediction, service.database, service.spool, prediction_id)
     await service.ask_store(known)
     record = FeedbackRecord(
         prediction_id=prediction_id,
