@@ -1,5 +1,6 @@
 """Shared material: a sample catalogue, a project folder and a trained model, made once a run."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -110,3 +111,14 @@ def small_disk() -> Iterator[MountSmallDisk]:
     yield mount
     for folder in mounted:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def restored_logger() -> Iterator[None]:
+    """The project's log as it was, after tests that send it where only they can read it."""
+    root = logging.getLogger("rakuten")
+    handlers, level, propagate = list(root.handlers), root.level, root.propagate
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    root.propagate = propagate

@@ -1,23 +1,13 @@
 """One line an event: text for people, JSON for machines."""
 
 import json
-import logging
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
 from rakuten.logs import configure_logs, get_logger
 
-
-@pytest.fixture(autouse=True)
-def _restored_logger() -> Iterator[None]:
-    root = logging.getLogger("rakuten")
-    handlers, level, propagate = list(root.handlers), root.level, root.propagate
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    root.propagate = propagate
+pytestmark = pytest.mark.usefixtures("restored_logger")
 
 
 def test_a_text_line_holds_message_and_fields(capsys: pytest.CaptureFixture[str]) -> None:

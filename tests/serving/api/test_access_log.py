@@ -12,6 +12,8 @@ from rakuten.logs import configure_logs
 from rakuten.serving.access_log import AccessLog
 from tests.serving.api.conftest import Start
 
+pytestmark = pytest.mark.usefixtures("restored_logger")
+
 SECRET = "Piscine gonflable"
 
 
