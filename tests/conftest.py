@@ -113,8 +113,8 @@ def small_disk() -> Iterator[MountSmallDisk]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.fixture
-def restored_logger() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _restored_logger() -> Iterator[None]:
     """The project's log as it was, after tests that send it where only they can read it."""
     root = logging.getLogger("rakuten")
     handlers, level, propagate = list(root.handlers), root.level, root.propagate

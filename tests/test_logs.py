@@ -7,8 +7,6 @@ import pytest
 
 from rakuten.logs import configure_logs, get_logger
 
-pytestmark = pytest.mark.usefixtures("restored_logger")
-
 
 def test_a_text_line_holds_message_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs()
