@@ -1,4 +1,4 @@
-"""A relay in front of a server that cuts every connection after so many pieces of questions."""
+"""A relay in front of a server that cuts every connection after so many questions."""
 
 import socket
 import threading
@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 class Relay:
     """Hands on what clients say to ``port`` until ``patience`` runs out; None is endless.
 
-    ``heard`` counts the pieces that clients sent since it was last set.
+    ``heard`` counts the questions that clients began since it was last set: a client that speaks
+    on a new connection, or after an answer. How TCP cuts a question into pieces does not count.
     """
 
     def __init__(self, port: int) -> None:
@@ -45,13 +46,18 @@ class Relay:
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._open += [client, server]
-                threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
+                ends = (client, server, threading.Event())
+                threading.Thread(target=self._ask, args=ends, daemon=True).start()
+                threading.Thread(target=self._answer, args=ends, daemon=True).start()
 
-    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+    def _ask(
+        self, client: socket.socket, server: socket.socket, is_asking: threading.Event
+    ) -> None:
         with suppress(OSError):
             while piece := client.recv(1 << 16):
-                self.heard += 1
+                if not is_asking.is_set():
+                    is_asking.set()
+                    self._hear()
                 if self.patience is not None and self.heard > self.patience:
                     self._cut()
                     return
@@ -59,12 +65,19 @@ class Relay:
         with suppress(OSError):
             server.shutdown(socket.SHUT_WR)
 
-    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+    def _answer(
+        self, client: socket.socket, server: socket.socket, is_asking: threading.Event
+    ) -> None:
         with suppress(OSError):
             while piece := server.recv(1 << 16):
+                is_asking.clear()
                 client.sendall(piece)
         with suppress(OSError):
             client.shutdown(socket.SHUT_WR)
+
+    def _hear(self) -> None:
+        with self._lock:
+            self.heard += 1
 
     def _cut(self) -> None:
         with self._lock:

@@ -46,10 +46,10 @@ def test_run_that_was_cut_off_anywhere_is_logged_once_and_whole(
     assert log_run(record(paths, "first"), paths, settings).run_id
     fragile.heard = 0
     assert log_run(record(paths, "whole"), paths, settings).run_id
-    pieces, waiting = fragile.heard, []
-    for cut in range(1, pieces, -(-pieces // CUTS)):
+    questions, waiting = fragile.heard, []
+    for cut in range(1, questions, -(-questions // CUTS)):
         fragile.heard, fragile.patience = 0, cut
-        logged = log_run(record(paths, f"cut at {cut} of {pieces}"), paths, settings)
+        logged = log_run(record(paths, f"cut at {cut} of {questions}"), paths, settings)
         assert logged.run_id is None
         waiting.append(logged.waiting)
         fragile.patience = None
