@@ -92,6 +92,12 @@ def test_row_says_what_the_answer_was(database: Database) -> None:
     )
 
 
+def test_features_are_left_where_nobody_wants_them(database: Database) -> None:
+    add(database, 1)
+    ((row,),) = read_window(database, Window(), with_features=False)
+    assert (row.state, row.features, row.prdtypecode) == ("whole", {}, 1140)
+
+
 def test_erased_row_counts_without_features(database: Database) -> None:
     records = add(database, 2)
     erase(database, records[0].prediction_id)

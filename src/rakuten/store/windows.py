@@ -23,10 +23,11 @@ _COLUMNS: Final = (
     predictions.c.image_status,
     predictions.c.model_version,
     predictions.c.erased_at,
-    # As text: a damaged value is the fault of its row, not of the whole chunk.
+    # As text, like the features: a damaged value is the fault of its row, not of the whole chunk.
     sa.cast(predictions.c.alternatives, sa.Text).label("alternatives"),
-    sa.cast(predictions.c.features, sa.Text).label("features"),
 )
+_FEATURES: Final = sa.cast(predictions.c.features, sa.Text).label("features")
+_NO_FEATURES: Final = sa.literal("{}").label("features")
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,24 @@ class Label:
 
 
 def read_window(
-    database: Database, window: Window, *, chunk: int = CHUNK
+    database: Database, window: Window, *, chunk: int = CHUNK, with_features: bool = True
 ) -> Iterator[list[WindowRow]]:
     """Answers of a window, newest first, ``chunk`` rows at a time.
 
     A chunk begins behind the last row of the one before, not at a number of rows: answers that
     come in meanwhile move nothing. Name ``until`` to have the same rows twice.
+    Without features, which are most of a row, those are empty and not looked at.
 
     Raises:
         DatabaseAwayError: nobody answered.
     """
+    features = _FEATURES if with_features else _NO_FEATURES
     left = window.limit
     condition = _condition(window)
     behind: sa.ColumnElement[bool] = sa.true()
     while left is None or left > 0:
         count = chunk if left is None else min(chunk, left)
-        statement = sa.select(*_COLUMNS).where(condition & behind)
+        statement = sa.select(*_COLUMNS, features).where(condition & behind)
         statement = statement.order_by(*(column.desc() for column in _NEWEST)).limit(count)
         with database.read() as connection:
             rows = [_row(found) for found in connection.execute(statement)]
