@@ -165,6 +165,11 @@ def test_windows_that_share_rows_are_one_piece_of_evidence() -> None:
     assert decide_on([first, sharing, third]).evidence == ("run-002", "run-001")
 
 
+def test_windows_that_touch_at_one_moment_may_share_its_row() -> None:
+    first, second = signs("CC")
+    assert decide_on([first, replace(second, start=first.end)]).action == Action.ALERT
+
+
 def test_same_window_checked_again_counts_once() -> None:
     once = window(0, "C")
     again = replace(once, run_id="run-999", checked_at=once.checked_at + HOUR)

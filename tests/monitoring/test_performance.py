@@ -156,6 +156,17 @@ def test_all_right_is_not_taken_for_certainty() -> None:
     assert found.traffic.weighted_f1.interval == exact_interval(300, 300)
 
 
+def test_all_right_by_unequal_weights_claims_no_more_than_the_effective_labels() -> None:
+    rows = [make_row(n, confidence=0.6) for n in range(900)]
+    rows += [make_row(1000 + n, confidence=0.9) for n in range(300)]
+    chosen = [*rows[:100], *rows[900:]]
+    found = measure_performance(rows, {row.prediction_id: Truth(10, 1, 1, NOON) for row in chosen})
+    # 100 labels of weight 9 and 300 of weight 1: 1200² / (100 · 81 + 300).
+    assert found.effective_labels == pytest.approx(1200**2 / 8400)
+    assert found.traffic is not None
+    assert found.traffic.weighted_f1.interval == exact_interval(171, 171)
+
+
 def test_damaged_rows_are_counted_and_left_out_and_erased_ones_count() -> None:
     rows = [make_row(0, state="damaged"), make_row(1, state="erased"), make_row(2)]
     truths = {row.prediction_id: Truth(10, 1, 1, NOON) for row in rows}

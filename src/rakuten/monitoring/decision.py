@@ -105,7 +105,7 @@ def _violated(
     ]
     counts = {"violated": len(fresh), "of": len(recent), "asked": params.violated}
     found = f"{len(fresh)} of the last {len(recent)} windows are violated"
-    if recent[0] not in fresh or len(fresh) < params.violated:
+    if len(fresh) < params.violated:  # the newest is fresh if any is
         asked = f"{params.violated} of {params.windows} are asked for"
         reasons.append(Reason("no_streak", f"{found} and not yet acted on; {asked}.", counts))
         return Decision(Action.ALERT, tuple(reasons), evidence)
