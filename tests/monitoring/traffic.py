@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rakuten.monitoring.labels import Truth
 from rakuten.store.windows import WindowRow
@@ -20,7 +21,7 @@ class Traffic:
     rows: list[WindowRow]
     truth: list[int]
 
-    def truths(self, chosen: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> dict[str, Truth]:
+    def truths(self, chosen: NDArray[np.int64]) -> dict[str, Truth]:
         """Labels of some rows."""
         return {
             self.rows[n].prediction_id: Truth(self.truth[n], 1, 1, NOON) for n in chosen.tolist()
