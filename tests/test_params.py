@@ -64,6 +64,9 @@ def test_one_value_changes_alone(tmp_path: Path) -> None:
         pytest.param(
             "train: {text: {regularisation: .inf}}", "train.text.regularisation", id="infinite"
         ),
+        pytest.param(
+            "monitoring: {retraining: {violated: 4}}", "monitoring.retraining", id="out-of-reach"
+        ),
         pytest.param("- a\n- b", "params.yaml", id="list"),
         pytest.param("words", "params.yaml", id="words"),
     ],

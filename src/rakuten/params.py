@@ -186,6 +186,35 @@ class GateParams(_Section):
     latency_ms: float = Field(250, gt=0)
 
 
+class RetrainingParams(_Section):
+    """When monitoring watches, alerts or retrains.
+
+    The defaults err towards doing nothing without a person: a retraining needs two windows that
+    share no row, so that one odd hour starts none; it happens once a day at most, whatever the
+    windows say; and scores of people's labels speak only where there are enough of them, from
+    nearly all of the traffic.
+    """
+
+    violated: int = Field(2, ge=1, le=100)
+    windows: int = Field(3, ge=1, le=100)
+    cool_down_hours: float = Field(24, gt=0, le=8760)
+    min_labels: int = Field(200, ge=100)
+    margin: float = Field(0.05, ge=0, lt=1)
+    unknown_share: float = Field(0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.violated > self.windows:
+            raise PydanticCustomError("windows", "violated must not be above windows")
+        return self
+
+
+class MonitoringParams(_Section):
+    """What monitoring makes of live traffic; no stage reads this (see docs/monitoring.md)."""
+
+    retraining: RetrainingParams = RetrainingParams()
+
+
 class Params(_Section):
     """The whole of ``params.yaml``."""
 
@@ -194,6 +223,7 @@ class Params(_Section):
     train: TrainParams = TrainParams()
     predict: PredictParams = PredictParams()
     gate: GateParams = GateParams()
+    monitoring: MonitoringParams = MonitoringParams()
 
 
 def load_params(path: Path) -> Params:

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-MODULES = "database predictions feedback review media spool writer keys limits retention"
+MODULES = (
+    "database predictions feedback review media spool writer keys limits retention"
+    " windows monitoring"
+)
 LOADED = """
 import importlib, sys
 for name in sys.argv[1].split():

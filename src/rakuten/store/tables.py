@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from rakuten.store.columns import SafeText, UtcTime
 
-REVISION: Final = "r0001"
+REVISION: Final = "r0002"
 """Migration that makes these tables; a database that is there needs no look at the others."""
 
 metadata: Final = sa.MetaData(
@@ -115,4 +115,34 @@ rate_limits: Final = sa.Table(
     sa.Column("key_id", sa.String(32), primary_key=True),
     sa.Column("tokens", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False, comment="seconds since 1970"),
+)
+
+# One row a window that was looked at; no text, photo or name of a seller is in it.
+monitor_runs: Final = sa.Table(
+    "monitor_runs",
+    metadata,
+    sa.Column("run_id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("started_at", UtcTime, nullable=False, index=True),
+    sa.Column("finished_at", UtcTime),
+    sa.Column("window_start", UtcTime),
+    sa.Column("window_end", UtcTime),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("model_name", SafeText, nullable=False),
+    sa.Column("model_version", sa.Integer),
+    sa.Column("outcome", sa.String(32), nullable=False),
+    sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("report", SafeText),
+    sa.Column("error", SafeText),
+)
+
+decisions: Final = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("decision_id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("created_at", UtcTime, nullable=False, index=True),
+    sa.Column("model_name", SafeText, nullable=False),
+    sa.Column("model_version", sa.Integer),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
 )
