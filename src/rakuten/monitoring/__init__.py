@@ -1,0 +1,1 @@
+"""Monitoring: whether traffic still looks like what the model was measured on."""
