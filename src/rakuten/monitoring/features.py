@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Final, Literal, cast
 
 import numpy as np
@@ -55,6 +54,9 @@ _FLAGS: Final = ("has_description", "has_markup")
 _SHARES: Final = ("digit_share", "upper_share", "confidence")
 _STATUSES: Final = ("ok", "missing", "unreadable")
 _EMBEDDINGS: Final = ("text_embedding", "image_embedding")
+_LARGEST: Final = 1e9
+"""No number of a row is anywhere near it; squares and sums of such stay finite."""
+
 _KEPT_OF_ERASED: Final = frozenset(("prdtypecode", "confidence", "modalities", "image_status"))
 """What an erasure leaves of a row (docs/store.md)."""
 
@@ -78,7 +80,7 @@ def check_rows(rows: Sequence[object], *, like: Sequence[FeatureRow] = ()) -> Ch
     widths = {name: _width(name, like) or _width(name, rows) for name in _EMBEDDINGS}
     whole = [cast(FeatureRow, row) for row in rows if _is_whole(row, widths)]
     erased = sum(
-        isinstance(row, Mapping) and len(row) > 0 and row.keys() <= _KEPT_OF_ERASED for row in rows
+        isinstance(row, Mapping) and len(row) > 0 and row.keys() == _KEPT_OF_ERASED for row in rows
     )
     return CheckedRows(whole, corrupt=len(rows) - len(whole) - erased, erased=erased)
 
@@ -86,8 +88,8 @@ def check_rows(rows: Sequence[object], *, like: Sequence[FeatureRow] = ()) -> Ch
 def watched_values(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
     """Values of each watched column, of the rows that have one.
 
-    Descriptions are measured where there is one, photos where one could be read: that they are
-    missing is a column of its own.
+    Titles and descriptions are measured where there is one, photos where one could be read: that
+    they are missing is a column of its own.
 
     Returns:
         Name → float64 of shape (k,) for numbers, 0 and 1 for proportions, Unicode for
@@ -95,12 +97,16 @@ def watched_values(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
     """
     columns = feature_columns(rows)
     status = columns["image_status"]
-    described = columns["has_description"] == 1
+    titled, described = columns["designation_length"] > 0, columns["has_description"] == 1
     made = {
         **columns,
-        "no_title": columns["designation_length"] == 0,
+        "no_title": ~titled,
         "missing_photo": status == "missing",
         "unreadable_photo": status == "unreadable",
+        "designation_length": columns["designation_length"][titled],
+        "designation_words": columns["designation_words"][titled],
+        "digit_share": columns["digit_share"][titled],
+        "upper_share": columns["upper_share"][titled],
         "description_length": columns["description_length"][described],
         "description_words": columns["description_words"][described],
         "prdtypecode": columns["prdtypecode"].astype(str),
@@ -144,11 +150,13 @@ def _is_whole(row: object, widths: Mapping[str, int]) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_LARGEST <= value <= _LARGEST  # NaN is not
 
 
 def _is_embedding(value: object, width: int) -> bool:
