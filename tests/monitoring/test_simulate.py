@@ -131,6 +131,14 @@ def test_each_strength_of_style_is_further_away_than_the_last() -> None:
     assert old.mean() > means[0] > means[1] > means[2]
 
 
+def test_a_transparent_photo_is_laid_on_white() -> None:
+    target = io.BytesIO()
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(target, "PNG")
+    style = PhotoStyle(brightness=1, contrast=1, border=0, quality=90)
+    (new,) = restyled_photos([Product(image=target.getvalue())], style)
+    assert pixels(new.image).min() > 250
+
+
 def test_what_is_no_photo_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(photo())

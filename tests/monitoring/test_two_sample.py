@@ -1,5 +1,6 @@
 """Tests of one column keep their error rate, and effects mean what they say."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,19 @@ def test_embeddings_that_are_all_the_same_are_measured_too() -> None:
     found = compare_embeddings(other, same, seed=0)
     assert found.p_value == 1 / (1 + PERMUTATIONS)
     assert found.effect >= 1
+
+
+def test_a_huge_window_takes_no_more_memory_than_a_large_one() -> None:
+    rng = np.random.default_rng(8)
+    reference, window = rng.normal(size=(2000, 8)), rng.normal(0.3, size=(100_000, 8))
+    tracemalloc.start()
+    try:
+        found = compare_embeddings(window, reference, seed=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.p_value == 1 / (1 + PERMUTATIONS)
+    assert peak < 80 * 2**20
 
 
 def test_holm_is_that_of_the_paper() -> None:

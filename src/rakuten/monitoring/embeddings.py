@@ -14,6 +14,9 @@ _ENOUGH: Final = 50
 """Permutations as extreme as the window after which nothing can come of it (Besag and Clifford,
 1991, count so too)."""
 
+MOST_ROWS: Final = 4_000
+"""Rows that are looked at on each side; of more, a seeded sample."""
+
 _FREQUENCIES: Final = 128
 _BATCH: Final = 250
 _MEDIAN_ROWS: Final = 500
@@ -36,6 +39,7 @@ def compare_embeddings(
         seed: of the features and of the permutations.
     """
     rng = np.random.default_rng(seed)
+    window, reference = _some(window, rng), _some(reference, rng)
     features = _features(np.concatenate([window, reference]), _width(reference, rng), rng)
     features -= features.mean(axis=0)
     size, total = len(window), len(features)
@@ -59,6 +63,10 @@ def compare_embeddings(
         effect_name="discrepancy / spread",
         effect=float(np.sqrt(excess / spread)) if spread else float(excess > 0),
     )
+
+
+def _some(rows: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return rows if len(rows) <= MOST_ROWS else rows[rng.permutation(len(rows))[:MOST_ROWS]]
 
 
 def _width(reference: NDArray[np.float64], rng: np.random.Generator) -> float:

@@ -187,8 +187,8 @@ def _restyle(image: Picture, style: PhotoStyle) -> Picture:
     try:
         data = image.read_bytes() if isinstance(image, Path) else image
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+            picture = _flatten(ImageOps.exif_transpose(opened))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return image  # a catalogue holds files that are no photos
     picture = ImageEnhance.Contrast(picture).enhance(style.contrast)
     picture = ImageEnhance.Brightness(picture).enhance(style.brightness)
@@ -197,3 +197,12 @@ def _restyle(image: Picture, style: PhotoStyle) -> Picture:
     target = io.BytesIO()
     picture.save(target, "JPEG", quality=style.quality)
     return target.getvalue()
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """What an encoder sees: transparency laid on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    seen = picture.convert("RGBA")
+    white = Image.new("RGBA", seen.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, seen).convert("RGB")
