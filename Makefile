@@ -79,7 +79,7 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@$(MLFLOW_STACK) --profile s3 down
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-drift bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
@@ -127,6 +127,9 @@ bench-reliability: setup servers ## Outages, swaps of the model, long mixed load
 	python benchmarks/outage.py --output benchmarks/results/outage.md
 	python benchmarks/swaps.py --output benchmarks/results/swaps.md
 	python benchmarks/endurance.py --minutes $(MINUTES) --output benchmarks/results/endurance.md
+
+bench-drift: setup ## Windows with and without drift, into benchmarks/results (CATALOG=FOLDER, or RAKUTEN_CATALOGS)
+	python benchmarks/drift.py $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/drift.md
 
 bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
 	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md
