@@ -1,6 +1,5 @@
 """What the benchmark of drift draws its windows from: products answered as they are and drifted."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Predictor, Product
 from rakuten.models.reference import read_reference
 from rakuten.monitoring import simulate
+from rakuten.monitoring.traffic import training_words
 
 BATCH = 256
 STRENGTHS = ("weak", "middle", "strong")
@@ -75,13 +75,6 @@ def read_part(raw: Path, part: str) -> Iterator[tuple[Product, int]]:
         path = product.image
         photo = path.read_bytes() if isinstance(path, Path) and path.is_file() else None
         yield replace(product, image=photo), int(codes[index])
-
-
-def training_words(raw: Path) -> set[str]:
-    """Lower-case words of all training listings."""
-    table = read_products(raw / catalog.X_TRAIN)
-    texts = (*table[catalog.DESIGNATION], *table[catalog.DESCRIPTION])
-    return {word for text in texts for word in re.findall(r"[^\W\d_]{3,}", text.lower())}
 
 
 def answer(predictor: Predictor, products: Sequence[Product]) -> list[FeatureRow]:

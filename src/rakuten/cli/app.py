@@ -17,6 +17,7 @@ from rakuten.cli import (
     promotion,
     runs,
     serve,
+    simulate,
     stages,
     status,
 )
@@ -59,6 +60,7 @@ status.register(app)
 promotion.add_to(app)
 models.register(app)
 serve.register(app)
+simulate.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")

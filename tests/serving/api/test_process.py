@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from rakuten.client import Client
+from rakuten.store.database import Database
+from rakuten.store.windows import Window, read_labels, read_window
 from tests.serving.api.served import Served
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -80,6 +83,30 @@ def test_a_client_and_the_command_get_answers(served: Served, photo: bytes) -> N
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     assert answer["modalities"] == ["text", "image"]
+
+
+def test_simulated_drift_and_labels_reach_the_store(served: Served) -> None:
+    command = [sys.executable, "-m", "rakuten.cli", "--root", str(served.root), "simulate-drift"]
+    done = subprocess.run(
+        [*command, "photo-style", "--rows", "50", "--labels", "0.5", "--url", served.url],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = re.match(
+        r"(\d+) listings answered \(photo-style, strong\), (\d+) refused, (\d+)", done.stdout
+    )
+    assert said is not None, done.stdout
+    answered, refused, labelled = map(int, said.groups())
+    assert answered + refused == 50
+    assert 10 <= labelled <= 40
+    database = Database(served.database_url)
+    rows = next(read_window(database, Window(limit=answered)))
+    assert len(rows) == answered
+    labels = read_labels(database, [row.prediction_id for row in rows])
+    assert {label.reviewer for label in labels} == {"simulation"}
+    assert len(labels) == labelled
 
 
 @pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/serving.md", 2)])
