@@ -27,9 +27,10 @@ def serve(
     RAKUTEN_SERVE_* and DATABASE_URL in .env say more. A model is live as soon as it is promoted.
     """
     from rakuten.errors import MissingExtraError
-    from rakuten.serving.memory import share_arenas
+    from rakuten.serving.memory import share_arena
     from rakuten.serving.settings import load_serving_settings
 
+    share_arena()  # imports may start threads
     current = project(context)
     settings = current.settings
     serving = load_serving_settings(host=host, port=port, keyless=dev or None)
@@ -40,7 +41,6 @@ def serve(
     except ModuleNotFoundError as error:
         package = error.name or "fastapi"
         raise MissingExtraError(package, "serve", "The prediction service") from error
-    share_arenas()
     app = create_app(settings, serving, current.root)
     uvicorn.run(
         app,
