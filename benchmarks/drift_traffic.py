@@ -13,7 +13,7 @@ from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Predictor, Product
 from rakuten.models.reference import read_reference
 from rakuten.monitoring import simulate
-from rakuten.monitoring.traffic import training_words
+from rakuten.monitoring.simulated_traffic import training_words
 
 BATCH = 256
 STRENGTHS = ("weak", "middle", "strong")

@@ -8,7 +8,7 @@ import pytest
 from rakuten.client import Client
 from rakuten.errors import ConfigurationError, ContractError
 from rakuten.monitoring.kinds import Drift, Strength
-from rakuten.monitoring.traffic import (
+from rakuten.monitoring.simulated_traffic import (
     Listing,
     drift_listings,
     read_listings,

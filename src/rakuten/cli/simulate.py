@@ -33,7 +33,8 @@ def simulate_drift(
     """
     from rakuten.cli import render
     from rakuten.client import Client
-    from rakuten.monitoring import simulate, traffic
+    from rakuten.monitoring import simulate
+    from rakuten.monitoring import simulated_traffic as traffic
 
     current = project(context)
     current.settings  # noqa: B018 - reads .env, where the key may be
