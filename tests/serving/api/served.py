@@ -33,7 +33,9 @@ class Served:
     ) -> None:
         self.root, self.port = root or project, free_port()
         self.url, self.key = f"http://127.0.0.1:{self.port}", ""
-        self.database_url = f"sqlite:///{self.root / '.rakuten/predictions.db'}"
+        self.database_url = (settings or {}).get(
+            "DATABASE_URL", f"sqlite:///{self.root / '.rakuten/predictions.db'}"
+        )
         command = [sys.executable, "-m", "rakuten.cli", "--root", str(self.root), "serve"]
         if keys:
             database = Database(self.database_url)
