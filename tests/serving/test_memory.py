@@ -1,4 +1,4 @@
-"""Threads of the service share their memory, and give back what nobody uses."""
+"""Threads of the service share their memory."""
 
 import os
 import platform
@@ -27,20 +27,6 @@ done.wait()
 """
 
 
-GAPS = """
-from pathlib import Path
-from rakuten.serving.memory import give_back
-def own():
-    return Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]
-blocks = [bytearray(b"x" * 60_000) for _ in range(2_000)]
-kept = blocks[::20]
-del blocks
-before = own()
-give_back()
-print(before, own())
-"""
-
-
 def count_arenas(how: str, **environment: str) -> tuple[int, str]:
     """Arenas of a process with eight threads, and what it printed."""
     done = subprocess.run(
@@ -58,11 +44,3 @@ def test_threads_share_one_arena_unless_told_otherwise() -> None:
     assert count_arenas("own")[0] > 2
     assert count_arenas("shared") == (1, "True")
     assert count_arenas("shared", MALLOC_ARENA_MAX="5") == (5, "False")
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_gaps_between_what_stays_are_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, check=True)
-    before, after = map(int, done.stdout.split())
-    assert before > 100_000
-    assert after < before / 2

@@ -21,7 +21,6 @@ from rakuten.serving.documents import finish_document
 from rakuten.serving.engine import Engine
 from rakuten.serving.frame import Frame
 from rakuten.serving.live_model import LiveModel, LiveOptions
-from rakuten.serving.memory import give_back
 from rakuten.serving.routes import about, health, predict, predictions, review
 from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
@@ -42,7 +41,6 @@ _MIB: Final = 2**20
 _FLUSH_SECONDS: Final = 20.0
 _MIGRATE_PAUSE: Final = 2.0
 _FORGET_PAUSE: Final = 3600.0
-_TIDY_PAUSE: Final = 60.0
 _SWITCH_SECONDS: Final = 0.0002
 """How long a thread may keep the interpreter from others: inference must not hold up answers."""
 
@@ -126,11 +124,11 @@ def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManag
         if not await asyncio.to_thread(_prepare_store, service):
             waiting = asyncio.create_task(_wait_for_store(service))
         await asyncio.to_thread(service.keys.start)
-        tending = [asyncio.create_task(_forget_old(service)), asyncio.create_task(_tidy())]
+        forgetting = asyncio.create_task(_forget_old(service))
         try:
             yield
         finally:
-            for task in filter(None, (waiting, *tending)):
+            for task in filter(None, (waiting, forgetting)):
                 task.cancel()
             await service.engine.drain()
             await asyncio.to_thread(_stop, service)
@@ -159,13 +157,6 @@ async def _forget_old(service: Service) -> None:
             if count:
                 log.info("the content of %d old answers is removed", count)
         await asyncio.sleep(_FORGET_PAUSE)
-
-
-async def _tidy() -> None:
-    """Every minute, return memory that nobody uses."""
-    while True:
-        await asyncio.sleep(_TIDY_PAUSE)
-        await asyncio.to_thread(give_back)
 
 
 def _prepare_store(service: Service) -> bool:

@@ -21,14 +21,3 @@ def share_arena() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and mallopt(_M_ARENA_MAX, 1) == 1
-
-
-def give_back() -> None:
-    """Return free pages of glibc's malloc to the system; takes milliseconds.
-
-    Photos and batches of every size leave gaps between what stays, and the pages in them count as
-    the process's own for as long as nobody asks for them back.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
