@@ -12,6 +12,7 @@ from rakuten.cli import (
     data,
     evaluate,
     execute,
+    flow,
     models,
     preflight,
     promotion,
@@ -62,6 +63,7 @@ serve.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
+app.add_typer(flow.app, name="flow")
 
 
 def main() -> None:

@@ -1,0 +1,82 @@
+"""Commands that run flows: flow run, flow serve."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rakuten.cli.context import Project, project
+
+if TYPE_CHECKING:
+    from rakuten.flows.project import Limits
+
+app = typer.Typer(help="The pipeline and monitoring as Prefect flows.", no_args_is_help=True)
+run = typer.Typer(help="Run a flow here and now, with a Prefect server or without.")
+app.add_typer(run, name="run", no_args_is_help=True)
+
+REFUSED = 3
+"""Exit code of a pipeline run whose model the gate refused, as in ``rakuten promote``."""
+
+StageMinutes = Annotated[
+    float, typer.Option(min=0.01, help="End a stage, or a push, that takes longer.")
+]
+LockMinutes = Annotated[
+    float, typer.Option(min=0, help="Wait for another pipeline run of this project.")
+]
+Retries = Annotated[
+    int, typer.Option(min=0, max=12, help="Further attempts after an outage or a lock.")
+]
+
+
+@run.command("pipeline")
+def pipeline(
+    context: typer.Context,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="First export corrected labels, to be trained on.")
+    ] = False,
+    no_promote: Annotated[
+        bool, typer.Option("--no-promote", help="Register the model and do not ask the gate.")
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="At last dvc push to the default remote.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the record of the promotion.")] = "",
+    stage_minutes: StageMinutes = 240,
+    lock_minutes: LockMinutes = 30,
+    retries: Retries = 5,
+) -> None:
+    """Bring the pipeline up to date, register its model, and let the gate decide.
+
+    Exit codes: 0 promoted, live already or registered, 3 refused by the gate, 1 an error.
+    """
+    from rakuten.cli import render
+
+    current, limits = _prepared(context, stage_minutes, lock_minutes, retries)
+    from rakuten.flows.pipeline import rakuten_pipeline
+
+    found = rakuten_pipeline(
+        root=current.root.resolve(),
+        feedback=feedback,
+        promote=not no_promote,
+        push=push,
+        reason=reason,
+        limits=limits,
+    )
+    render.out().print(found.sentence(current.settings.mlflow_model_name))
+    if found.state == "refused":
+        raise typer.Exit(REFUSED)
+
+
+def _prepared(
+    context: typer.Context, stage_minutes: float, lock_minutes: float, retries: int
+) -> "tuple[Project, Limits]":
+    """Settings first, then Prefect, which reads its own from them."""
+    from rakuten.flows.environment import prepare_prefect
+
+    current = project(context)
+    current.settings  # noqa: B018 - reads .env, where Prefect's settings may be
+    prepare_prefect(current.root)
+    from rakuten.flows.project import Limits
+
+    return current, Limits(
+        stage_minutes=stage_minutes, lock_minutes=lock_minutes, retries=retries
+    )
