@@ -66,6 +66,47 @@ def pipeline(
         raise typer.Exit(REFUSED)
 
 
+@run.command("monitor")
+def monitor(
+    context: typer.Context,
+    push: Annotated[
+        bool, typer.Option("--push", help="After a retraining, dvc push to the default remote.")
+    ] = False,
+    stage_minutes: StageMinutes = 240,
+    lock_minutes: LockMinutes = 30,
+    retries: Retries = 5,
+) -> None:
+    """Carry out a retraining that is open; else check live traffic, decide, retrain if so.
+
+    Exit codes: 0 whatever was decided and came of it, 1 where the check or a retraining failed.
+    """
+    from rakuten.cli import render
+
+    current, limits = _prepared(context, stage_minutes, lock_minutes, retries)
+    from rakuten.flows.monitor import monitor as monitor_flow
+
+    state = monitor_flow(root=current.root.resolve(), push=push, limits=limits, return_state=True)
+    if not state.is_completed():
+        state.result()  # raises what it failed with
+    render.out().print(f"{state.name}: {state.message}", markup=False)
+
+
+@app.command()
+def serve(context: typer.Context) -> None:
+    """Serve both flows with the schedules of prefect.yaml, until told to end (Ctrl-C, SIGTERM).
+
+    Needs a Prefect server: PREFECT_API_URL. Each run is a process of its own.
+    """
+    from rakuten.flows.environment import prepare_prefect
+
+    current = project(context)
+    current.settings  # noqa: B018 - reads .env, where Prefect's settings may be
+    prepare_prefect(current.root)
+    from rakuten.flows.serving import serve_flows
+
+    serve_flows(current.root)
+
+
 def _prepared(
     context: typer.Context, stage_minutes: float, lock_minutes: float, retries: int
 ) -> "tuple[Project, Limits]":
@@ -77,6 +118,4 @@ def _prepared(
     prepare_prefect(current.root)
     from rakuten.flows.project import Limits
 
-    return current, Limits(
-        stage_minutes=stage_minutes, lock_minutes=lock_minutes, retries=retries
-    )
+    return current, Limits(stage_minutes=stage_minutes, lock_minutes=lock_minutes, retries=retries)

@@ -73,11 +73,20 @@ def rakuten_pipeline(
         note=get_run_logger().info,
     )
     with run_log(project.settings), lock as held:
-        return _run(project, limits, held, feedback=feedback, promote=promote, push=push, why=reason)
+        return _run(
+            project, limits, held, feedback=feedback, promote=promote, push=push, why=reason
+        )
 
 
 def _run(
-    project: Project, limits: Limits, lock: int, *, feedback: bool, promote: bool, push: bool, why: str
+    project: Project,
+    limits: Limits,
+    lock: int,
+    *,
+    feedback: bool,
+    promote: bool,
+    push: bool,
+    why: str,
 ) -> State[PipelineOutcome]:
     """The tasks in their order; the state is what the flow ends in."""
     options = retry_options(limits.retries, limits.retry_seconds)
@@ -97,9 +106,7 @@ def _run(
     artifacts.show_outcome(outcome, version, promotion, model=model, address=address)
     if push:
         push_data.with_options(**options)(root, seconds, lock)
-    return Completed(
-        name=outcome.state.capitalize(), message=outcome.sentence(model), data=outcome
-    )
+    return Completed(name=outcome.state.capitalize(), message=outcome.sentence(model), data=outcome)
 
 
 @task(name="preflight", task_run_name="preflight", cache_policy=NO_CACHE, persist_result=False)
@@ -119,7 +126,7 @@ def look_ahead(project: Project, push: bool) -> None:
             get_run_logger().warning("%s; %s", check.detail, check.hint)
 
 
-@task(name="feedback", task_run_name="feedback", cache_policy=NO_CACHE, persist_result=False)
+@task(name="export", task_run_name="export-feedback", cache_policy=NO_CACHE, persist_result=False)
 def add_feedback(project: Project) -> None:
     """Write the corrected labels of the store where training reads them."""
     get_run_logger().info("%s", export_corrections(project))

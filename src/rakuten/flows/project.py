@@ -25,6 +25,8 @@ class Limits(BaseModel):
     """Further attempts after an outage, a lock or a killed stage."""
     retry_seconds: float = Field(4, ge=0)
     """Before the first of them; each later one waits twice as long."""
+    decision_hours: float = Field(24, gt=0)
+    """A decision to retrain that nobody could carry out for so long is given up."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def stage_names(root: Path) -> list[str]:
         raise MissingExtraError("dvc", "pipeline", "Running the pipeline") from error
     try:
         with Repo(str(root)) as repo:
-            wanted = collect_stages(repo, ["dvc.yaml"])
+            wanted = collect_stages(repo, [str(root / "dvc.yaml")])
             plan = plan_repro(get_active_graph(repo.index.graph), wanted)
             return [str(stage.addressing) for stage in plan]
     except DvcException as error:
@@ -157,7 +157,9 @@ def _reason(lines: Sequence[str]) -> str:
         said = [line.removeprefix(start) for line in lines if line.startswith(start)]
         if said:
             return said[-1]
-    return " | ".join(line for line in lines[-_SHOWN_LINES:] if line.strip()) or "it printed nothing"
+    return (
+        " | ".join(line for line in lines[-_SHOWN_LINES:] if line.strip()) or "it printed nothing"
+    )
 
 
 def _hint(lines: Sequence[str]) -> str:
