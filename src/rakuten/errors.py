@@ -85,6 +85,10 @@ class InterruptedStageError(StageError):
     """A program was killed from outside, or nobody answered it; run again, it may work."""
 
 
+class CheckFailedError(RakutenError):
+    """A check of live traffic failed: it says nothing of the traffic, and nothing follows."""
+
+
 class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
 

@@ -1,43 +1,12 @@
 """People are told in the log and by a post; nothing that goes wrong there is an error."""
 
-import json
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from rakuten.flows.notify import notify
 from rakuten.settings import Settings, load_settings
-
-SECRET = "T0K3N-of-a-webhook"
-
-
-@contextmanager
-def chat(status: int = 200) -> Iterator[tuple[str, list[Any]]]:
-    """A chat's address, and the messages that it took."""
-    taken: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            taken.append((self.headers["Content-Type"], json.loads(body)))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/services/{SECRET}", taken
-    finally:
-        server.shutdown()
-        server.server_close()
+from tests.flows.chat import SECRET, chat
 
 
 @pytest.fixture(autouse=True)
@@ -52,15 +21,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_for(url: str) -> Settings:
-    return Settings(rakuten_notify_url=url)  # type: ignore[arg-type]
+    return Settings(rakuten_notify_url=url)
 
 
 def test_a_message_is_posted_as_slack_takes_it_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with chat() as (url, taken):
-        assert notify("drift: retraining", settings_for(url))
-    assert taken == [("application/json", {"text": "drift: retraining"})]
+    with chat() as room:
+        assert notify("drift: retraining", settings_for(room.url))
+    assert room.messages == [{"text": "drift: retraining"}]
     assert "drift: retraining" in caplog.text
     assert SECRET not in caplog.text
 
@@ -74,8 +43,8 @@ def test_without_an_address_the_log_is_all(caplog: pytest.LogCaptureFixture) -> 
 def test_a_refusal_is_logged_without_the_address(
     caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    with chat(status) as (url, _):
-        assert not notify("drift", settings_for(url))
+    with chat(status) as room:
+        assert not notify("drift", settings_for(room.url))
     assert str(status) in caplog.text
     assert SECRET not in caplog.text
 

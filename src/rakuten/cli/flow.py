@@ -25,6 +25,9 @@ LockMinutes = Annotated[
 Retries = Annotated[
     int, typer.Option(min=0, max=12, help="Further attempts after an outage or a lock.")
 ]
+RetrySeconds = Annotated[
+    float, typer.Option(min=0, help="Wait before the first of them; each later wait doubles.")
+]
 
 
 @run.command("pipeline")
@@ -43,6 +46,7 @@ def pipeline(
     stage_minutes: StageMinutes = 240,
     lock_minutes: LockMinutes = 30,
     retries: Retries = 5,
+    retry_seconds: RetrySeconds = 4,
 ) -> None:
     """Bring the pipeline up to date, register its model, and let the gate decide.
 
@@ -50,7 +54,7 @@ def pipeline(
     """
     from rakuten.cli import render
 
-    current, limits = _prepared(context, stage_minutes, lock_minutes, retries)
+    current, limits = _prepared(context, stage_minutes, lock_minutes, retries, retry_seconds)
     from rakuten.flows.pipeline import rakuten_pipeline
 
     found = rakuten_pipeline(
@@ -75,6 +79,7 @@ def monitor(
     stage_minutes: StageMinutes = 240,
     lock_minutes: LockMinutes = 30,
     retries: Retries = 5,
+    retry_seconds: RetrySeconds = 4,
 ) -> None:
     """Carry out a retraining that is open; else check live traffic, decide, retrain if so.
 
@@ -82,13 +87,11 @@ def monitor(
     """
     from rakuten.cli import render
 
-    current, limits = _prepared(context, stage_minutes, lock_minutes, retries)
+    current, limits = _prepared(context, stage_minutes, lock_minutes, retries, retry_seconds)
     from rakuten.flows.monitor import monitor as monitor_flow
 
-    state = monitor_flow(root=current.root.resolve(), push=push, limits=limits, return_state=True)
-    if not state.is_completed():
-        state.result()  # raises what it failed with
-    render.out().print(f"{state.name}: {state.message}", markup=False)
+    found = monitor_flow(root=current.root.resolve(), push=push, limits=limits)
+    render.out().print(found, markup=False)
 
 
 @app.command()
@@ -108,7 +111,11 @@ def serve(context: typer.Context) -> None:
 
 
 def _prepared(
-    context: typer.Context, stage_minutes: float, lock_minutes: float, retries: int
+    context: typer.Context,
+    stage_minutes: float,
+    lock_minutes: float,
+    retries: int,
+    retry_seconds: float,
 ) -> "tuple[Project, Limits]":
     """Settings first, then Prefect, which reads its own from them."""
     from rakuten.flows.environment import prepare_prefect
@@ -118,4 +125,9 @@ def _prepared(
     prepare_prefect(current.root)
     from rakuten.flows.project import Limits
 
-    return current, Limits(stage_minutes=stage_minutes, lock_minutes=lock_minutes, retries=retries)
+    return current, Limits(
+        stage_minutes=stage_minutes,
+        lock_minutes=lock_minutes,
+        retries=retries,
+        retry_seconds=retry_seconds,
+    )

@@ -9,8 +9,7 @@ from rakuten.logs import get_logger
 from rakuten.settings import Settings, load_env_file, load_settings
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import FlowRun
-    from prefect.states import State
+    from prefect.client.schemas.objects import FlowRun, State
 
 log = get_logger(__name__)
 

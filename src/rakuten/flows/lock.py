@@ -78,7 +78,7 @@ def _acquire(
             raise BusyError(
                 f"{what} of this project is under way already, {_holder(handle)}; it was waited "
                 f"for {wait_seconds:g} s.",
-                hint=f"try again when it is over, or wait longer; fuser -v '{path}' shows processes",
+                hint=f"try again when it is over; fuser -v '{path}' shows whose processes they are",
             )
         if not told:
             note(f"waiting up to {wait_seconds:g} s: {what} is under way, {_holder(handle)}")

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as running
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed
 
-from rakuten.errors import BusyError, RakutenError
+from rakuten.errors import BusyError, CheckFailedError, RakutenError
 from rakuten.flows.hooks import tell_failure
 from rakuten.flows.lock import hold
 from rakuten.flows.notify import notify
 from rakuten.flows.pipeline import rakuten_pipeline
 from rakuten.flows.project import Limits, Project, open_project, run_log
-from rakuten.flows.publication import PipelineOutcome
 from rakuten.flows.retraining import (
     find_open_retraining,
     finish_retraining,
@@ -33,7 +33,6 @@ from rakuten.store.monitoring import DecisionRecord
 
 POSTPONED: Final = "Postponed"
 """State of a run that left a retraining to another run, which carries one out."""
-CHECK_FAILED: Final = "CheckFailed"
 
 
 def run_name() -> str:
@@ -48,12 +47,12 @@ def run_name() -> str:
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
-def monitor(root: Path = Path(), push: bool = False, limits: Limits = Limits()) -> Any:  # noqa: B008
+def monitor(root: Path = Path(), push: bool = False, limits: Limits = Limits()) -> str:  # noqa: B008
     """Carry out a retraining that is open; else check live traffic, decide, and retrain if so.
 
-    The final state of the type Completed is named after the action (Nothing, Watch, Alert), after
-    what came of a retraining (Promoted, Refused, Unchanged), or Postponed. A check that failed
-    ends it as CheckFailed, of the type Failed.
+    The final state is named after the action (Nothing, Watch, Alert), after what came of a
+    retraining (Promoted, Refused, Unchanged), or Postponed, all of the type Completed; the result
+    is a sentence. A check that failed ends the run as Failed, once the store has it.
 
     Args:
         root: Project folder.
@@ -62,7 +61,8 @@ def monitor(root: Path = Path(), push: bool = False, limits: Limits = Limits()) 
     """
     project = open_project(root)
     with run_log(project.settings):
-        return _Monitor(project, push, limits).run()
+        state = _Monitor(project, push, limits).run()
+    return cast(str, state)  # Prefect hands on what is in it
 
 
 class _Monitor:
@@ -73,7 +73,7 @@ class _Monitor:
         self.options = retry_options(limits.retries, limits.retry_seconds)
         self.log = get_run_logger()
 
-    def run(self) -> State[Any]:
+    def run(self) -> State[str]:
         """An open retraining, else a check; the state is what the flow ends in."""
         if self._open() is not None:
             with self._right_to_retrain() as ours:
@@ -83,26 +83,29 @@ class _Monitor:
                     return self._retrain(left)
         checked = check.with_options(**self.options)(self.project)
         if checked.run.outcome == Outcome.CHECK_FAILED:
-            reason = f"{checked.run.error or 'it did not end'}, run {checked.run.run_id}"
-            return Failed(name=CHECK_FAILED, message=f"The check of live traffic failed: {reason}")
+            raise CheckFailedError(
+                f"The check {checked.run.run_id} of live traffic failed: "
+                f"{checked.run.error or 'it did not end'}",
+                hint="it retrains nothing; rakuten doctor looks at database and registry",
+            )
         return self._act(checked)
 
-    def _act(self, checked: Checked) -> State[Any]:
+    def _act(self, checked: Checked) -> State[str]:
         decision, reasons = checked.decision, reasons_of(checked.decision)
         if decision.action == Action.RETRAIN:
             with self._right_to_retrain() as ours:
                 if ours:
                     self._tell(f"retraining was decided. {reasons}", checked.report)
                     return self._retrain(decision)
-            return Completed(name=POSTPONED, message=f"Another run retrains now. {reasons}")
+            return _ended(POSTPONED, f"Another run retrains now. {reasons}")
         if decision.action == Action.ALERT:
             self._tell(f"alert. {reasons}", checked.report)
-        return Completed(name=decision.action.capitalize(), message=reasons)
+        return _ended(decision.action.capitalize(), reasons)
 
-    def _retrain(self, decision: DecisionRecord) -> State[Any]:
+    def _retrain(self, decision: DecisionRecord) -> State[str]:
         """The pipeline with feedback; what came of it is kept with the decision."""
         try:
-            found: PipelineOutcome = rakuten_pipeline(
+            found = rakuten_pipeline(
                 root=self.project.paths.root,
                 feedback=True,
                 push=self.push,
@@ -116,7 +119,7 @@ class _Monitor:
         self._finish(decision, found.to_dict())
         sentence = found.sentence(self.project.settings.mlflow_model_name)
         self._tell(f"the retraining is done: {sentence}.")
-        return Completed(name=found.state.capitalize(), message=sentence, data=found)
+        return _ended(found.state.capitalize(), sentence)
 
     def _given_up(self, decision: DecisionRecord) -> bool:
         """Close a decision that is too old to be acted on; newer windows decide anew."""
@@ -151,6 +154,10 @@ class _Monitor:
     def _tell(self, what: str, report: Path | None = None) -> None:
         text = f"{self.project.settings.mlflow_model_name}: {what}"
         notify(f"{text}\n{report}" if report else text, self.project.settings)
+
+
+def _ended(name: str, message: str) -> State[str]:
+    return Completed(name=name, message=message, data=message)
 
 
 @task(name="check", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)

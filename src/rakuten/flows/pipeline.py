@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as running
-from prefect.states import Completed, State
+from prefect.states import Completed
 
 from rakuten.errors import PreflightError
 from rakuten.flows import artifacts, reproduction
@@ -50,11 +51,10 @@ def rakuten_pipeline(
     push: bool = False,
     reason: str = "",
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
-) -> Any:
+) -> PipelineOutcome:
     """Bring the pipeline up to date, register its model, and let the gate decide.
 
-    The result is a :class:`~rakuten.flows.publication.PipelineOutcome`; the final state is named
-    Promoted, Refused, Unchanged or Registered, all of the type Completed.
+    The final state is named Promoted, Refused, Unchanged or Registered, all of the type Completed.
 
     Args:
         root: Project folder.
@@ -64,49 +64,42 @@ def rakuten_pipeline(
         reason: Why, for the record of the promotion.
         limits: Time-outs and retries.
     """
-    project = open_project(root)
-    lock = hold(
-        project.pipeline_lock,
-        "a pipeline run",
-        f"flow run {running.name}",
-        wait_seconds=limits.lock_minutes * 60,
-        note=get_run_logger().info,
-    )
+    project, name = open_project(root), f"flow run {running.name}"
+    wait, note = limits.lock_minutes * 60, get_run_logger().info
+    lock = hold(project.pipeline_lock, "a pipeline run", name, wait_seconds=wait, note=note)
     with run_log(project.settings), lock as held:
-        return _run(
-            project, limits, held, feedback=feedback, promote=promote, push=push, why=reason
-        )
+        look_ahead(project, push)
+        again = retry_options(limits.retries, limits.retry_seconds)
+        if feedback:
+            add_feedback.with_options(**again)(project)
+        seconds = limits.stage_minutes * 60
+        _reproduce(project, seconds, held, again)
+        outcome = _publish(project, again, ask=promote, why=reason)
+        if push:
+            push_data.with_options(**again)(project.paths.root, seconds, held)
+    sentence = outcome.sentence(project.settings.mlflow_model_name)
+    state: State[PipelineOutcome] = Completed(
+        name=outcome.state.capitalize(), message=sentence, data=outcome
+    )
+    return cast(PipelineOutcome, state)  # Prefect hands on what is in it
 
 
-def _run(
-    project: Project,
-    limits: Limits,
-    lock: int,
-    *,
-    feedback: bool,
-    promote: bool,
-    push: bool,
-    why: str,
-) -> State[PipelineOutcome]:
-    """The tasks in their order; the state is what the flow ends in."""
-    options = retry_options(limits.retries, limits.retry_seconds)
-    root, seconds = project.paths.root, limits.stage_minutes * 60
-    look_ahead(project, push)
-    if feedback:
-        add_feedback.with_options(**options)(project)
-    repeated = reproduce_stage.with_options(**options)
-    stages = reproduction.stage_names(root)
-    done = [repeated(root, stage, seconds, lock).result() for stage in stages]
-    artifacts.show_stages(done)
-    complete_run.with_options(**options)(project)
-    version = register.with_options(**options)(project)
-    promotion = ask_gate.with_options(**options)(project, version, why) if promote else None
+def _reproduce(project: Project, seconds: float, lock: int, again: dict[str, Any]) -> None:
+    """A task for each stage, one after the other."""
+    root, one = project.paths.root, reproduce_stage.with_options(**again)
+    names = reproduction.stage_names(root)
+    artifacts.show_stages([one(root, name, seconds, lock).result() for name in names])
+
+
+def _publish(project: Project, again: dict[str, Any], *, ask: bool, why: str) -> PipelineOutcome:
+    """The run is completed, becomes a version, and the gate judges it."""
+    complete_run.with_options(**again)(project)
+    version = register.with_options(**again)(project)
+    promotion = ask_gate.with_options(**again)(project, version, why) if ask else None
     outcome = outcome_of(version, promotion)
     model, address = project.settings.mlflow_model_name, run_address(project, outcome.run_id)
     artifacts.show_outcome(outcome, version, promotion, model=model, address=address)
-    if push:
-        push_data.with_options(**options)(root, seconds, lock)
-    return Completed(name=outcome.state.capitalize(), message=outcome.sentence(model), data=outcome)
+    return outcome
 
 
 @task(name="preflight", task_run_name="preflight", cache_policy=NO_CACHE, persist_result=False)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from rakuten.errors import (
     BusyError,
@@ -50,12 +50,20 @@ def stage_names(root: Path) -> list[str]:
         with Repo(str(root)) as repo:
             wanted = collect_stages(repo, [str(root / "dvc.yaml")])
             plan = plan_repro(get_active_graph(repo.index.graph), wanted)
-            return [str(stage.addressing) for stage in plan]
+            return [_address(stage) for stage in plan]
     except DvcException as error:
         raise ConfigurationError(
             f"DVC cannot read the pipeline of {root.resolve()}: {error}.",
             hint="rakuten doctor looks at DVC's files",
         ) from error
+
+
+def _address(stage: Any) -> str:
+    """A stage as DVC names it in the project folder, wherever this process is."""
+    path, name = str(stage.path_in_repo), getattr(stage, "name", None)
+    if not name:
+        return path  # data that is tracked: a file *.dvc
+    return str(name) if path == "dvc.yaml" else f"{path}:{name}"
 
 
 def reproduce(

@@ -50,7 +50,7 @@ def serve_flows(root: Path) -> None:
             log.info("flows are no longer served")
 
 
-def read_deployments(root: Path) -> list[Mapping[str, Any]]:
+def read_deployments(root: Path) -> list[dict[str, Any]]:
     """Deployments as ``prefect.yaml`` has them.
 
     Raises:
@@ -70,9 +70,9 @@ def read_deployments(root: Path) -> list[Mapping[str, Any]]:
 
 def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
     """A deployment for this process, from its entry."""
-    from prefect.deployments.runner import EntrypointType
     from prefect.flows import load_flow_from_entrypoint
     from prefect.schedules import Schedule
+    from prefect.types.entrypoint import EntrypointType
 
     try:
         return load_flow_from_entrypoint(entry["entrypoint"]).to_deployment(
