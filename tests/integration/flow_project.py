@@ -68,6 +68,10 @@ class FlowProject:
         """Run ``rakuten flow …`` to its end and return what it printed."""
         return self.begin(*arguments).end(code)
 
+    def let_go(self) -> None:
+        """Let a stage that waits for it go on."""
+        (self.paths.root.parent / "go").touch()
+
     def set_floor(self, value: float) -> None:
         """Ask so much of each model: the gate's floor of the weighted F1."""
         params = yaml.safe_load(self.paths.params.read_text())

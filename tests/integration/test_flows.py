@@ -22,7 +22,11 @@ from tests.servers.prefect_server import PrefectServer
 pytestmark = pytest.mark.servers
 
 QUICK = "echo hello from first; echo x >> ../runs; echo 1 > first.txt"
-SLOW = "echo began >> ../runs; sleep 5; echo ended >> ../runs; echo 1 > first.txt"
+HELD = (
+    "echo began >> ../runs; while [ ! -e ../go ]; do sleep 0.1; done; "
+    "echo ended >> ../runs; echo 1 > first.txt"
+)
+"""A stage that lasts until the test lets it go on."""
 RUN = ("run", "pipeline", "--retry-seconds", "0.5")
 
 MakeProject = Callable[..., FlowProject]
@@ -144,28 +148,40 @@ def retrying(prefect: PrefectServer, project: FlowProject) -> str | None:
 def test_a_flow_that_was_killed_and_is_started_again_waits_for_the_stage_that_goes_on(
     make: MakeProject, prefect: PrefectServer
 ) -> None:
-    project = make(SLOW)
+    project = make(HELD)
     first = project.begin(*RUN)
     wait_until(lambda: project.runs == ["began"], "the stage has begun")
+    killed = newest(prefect, project)["id"]
     first.process.kill()
-    printed = project.run(*RUN)
-    assert "that was killed, what it began still runs" in printed
+    second = project.begin(*RUN)
+    wait_until(lambda: waiting(prefect, project, killed), "the second run waits")
+    project.let_go()
+    assert "that was killed, what it began still runs" in second.end()
     assert project.runs == ["began", "ended"]
     run = newest(prefect, project)
+    assert run["id"] != killed
     assert run["state_name"] == "Promoted"
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
+
+
+def waiting(prefect: PrefectServer, project: FlowProject, killed: str) -> bool:
+    """Whether a run after the killed one says in its log that it waits."""
+    run = newest(prefect, project)
+    lines = prefect.log_lines(run["id"])
+    return run["id"] != killed and any(line.startswith("waiting up to") for line in lines)
 
 
 def test_a_flow_that_was_killed_with_all_it_began_runs_the_stage_again(
     make: MakeProject, prefect: PrefectServer
 ) -> None:
-    project = make(SLOW)
+    project = make(HELD)
     first = project.begin(*RUN)
     wait_until(lambda: project.runs == ["began"], "the stage has begun")
     process = psutil.Process(first.process.pid)
     for one in [process, *process.children(recursive=True)]:
         one.kill()
     first.end(None)
+    project.let_go()
     assert "pid" in (project.paths.root / ".dvc" / "tmp" / "rwlock").read_text()
     project.run(*RUN)
     assert project.runs == ["began", "began", "ended"]
@@ -175,11 +191,12 @@ def test_a_flow_that_was_killed_with_all_it_began_runs_the_stage_again(
 def test_of_flows_started_at_once_one_works_the_other_waits_and_the_impatient_fails(
     make: MakeProject, prefect: PrefectServer
 ) -> None:
-    project = make(SLOW)
+    project = make(HELD)
     both = [project.begin(*RUN), project.begin(*RUN)]
     wait_until(lambda: project.runs == ["began"], "the stage has begun")
     refused = project.run(*RUN, "--lock-minutes", "0", code=1)
     assert "A pipeline run of this project is under way already, by flow run pipeline-" in refused
+    project.let_go()
     printed = [running.end() for running in both]
     assert sum("waiting up to 1800 s: a pipeline run is under way" in one for one in printed) == 1
     assert project.runs == ["began", "ended"]

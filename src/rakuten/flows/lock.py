@@ -76,8 +76,8 @@ def _acquire(
         left = deadline - time.monotonic()
         if left <= 0:
             raise BusyError(
-                f"{what} of this project is under way already, {_holder(handle)}; it was waited "
-                f"for {wait_seconds:g} s.",
+                f"{what[:1].upper()}{what[1:]} of this project is under way already, "
+                f"{_holder(handle)}; it was waited for {wait_seconds:g} s.",
                 hint=f"try again when it is over; fuser -v '{path}' shows whose processes they are",
             )
         if not told:
@@ -92,8 +92,20 @@ def _holder(handle: int) -> str:
         by, pid, since = found["by"], int(found["pid"]), found["since"]
     except (ValueError, KeyError, TypeError):  # it is about to say who it is
         return "by a process that has not said who it is"
-    gone = "" if Path(f"/proc/{pid}").exists() else "; that was killed, what it began still runs"
+    gone = "" if _is_running(pid) else "; that was killed, what it began still runs"
     return f"by {by} (process {pid}) since {since}{gone}"
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process lives; one that is dead and that nobody asked after yet does not."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's, or no /proc here
+        return True
+    return state.rpartition(")")[2].split()[0] != "Z"
 
 
 def _write(handle: int, holder: dict[str, str | int]) -> None:
