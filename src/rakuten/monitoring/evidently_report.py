@@ -1,0 +1,181 @@
+"""What Evidently makes of a window beside its reference: charts and tests, as HTML and JSON."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rakuten.models.feature_row import FeatureRow
+from rakuten.monitoring.drift import FLOORS, MIN_ROWS, DriftCheck
+from rakuten.monitoring.features import WATCHED, watched_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from evidently.core.report import Snapshot
+
+MOST_ROWS: Final = 5_000
+"""Rows of each side that are looked at, a seeded sample of more."""
+MOST_EMBEDDINGS: Final = 400
+"""Evidently draws embeddings by t-SNE, which takes seconds for a few hundred rows."""
+
+MAX_DUPLICATES: Final = 0.1
+"""Share of a window that may be exact copies of other rows."""
+MAX_MORE_MISSING: Final = 0.1
+"""How much larger than in the reference the share of rows without a value may be."""
+
+_LANGUAGES: Final = ["fr", "en", "de", "unknown"]
+_SEED: Final = 0
+
+
+@dataclass(frozen=True)
+class Described:
+    """A page of Evidently's, complete and self-contained, and the numbers in it."""
+
+    html: str
+    values: dict[str, Any]
+
+
+def describe(
+    window: Sequence[FeatureRow],
+    reference: Sequence[FeatureRow],
+    drift: DriftCheck,
+    codes: Sequence[int],
+) -> Described:
+    """Let Evidently compare and test a window; it opens no connection.
+
+    Columns that the drift check could not test are left out. Evidently calls a column drifted by
+    the size of the difference alone, with the floors of the drift check and without its tests.
+
+    Args:
+        window: whole rows of the window.
+        reference: rows of the model's reference.
+        drift: what the drift check says of them.
+        codes: product types that the model knows.
+    """
+    tested = {column.name for column in drift.columns if column.p_value is not None}
+    # Of several threads t-SNE makes many short turns, which wait for each other on a busy machine.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its imports and its charts warn of what others deprecate
+        here, there = _some(window, MOST_ROWS), _some(reference, MOST_ROWS)
+        parts = [_describe_columns(here, there, tested, codes)]
+        for watched in WATCHED:
+            if watched.kind == "embedding" and watched.name in tested:
+                parts.append(_describe_embedding(here, there, watched.name))
+        whole = _joined(parts)
+        return Described(whole.get_html_str(as_iframe=False), _plain(json.loads(whole.json())))
+
+
+def _describe_columns(
+    window: Sequence[FeatureRow],
+    reference: Sequence[FeatureRow],
+    tested: set[str],
+    codes: Sequence[int],
+) -> "Snapshot":
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    names = [watched.name for watched in WATCHED if watched.name in tested]
+    kinds = {watched.name: watched.kind for watched in WATCHED}
+    numbers = [name for name in names if kinds[name] == "numeric"]
+    categories = [name for name in names if kinds[name] in ("categorical", "proportion")]
+    definition = DataDefinition(numerical_columns=numbers, categorical_columns=categories)
+    preset = DataDriftPreset(
+        columns=[*numbers, *categories],
+        num_method="wasserstein",
+        num_threshold=FLOORS["numeric"],
+        cat_method="jensenshannon",
+        cat_threshold=FLOORS["categorical"],
+    )
+    frames = (_frame(rows, [*numbers, *categories]) for rows in (window, reference))
+    current, earlier = (Dataset.from_pandas(frame, definition) for frame in frames)
+    quality = _quality_tests(set(numbers), set(categories), len(window), codes)
+    return Report([preset, *quality]).run(current, earlier)
+
+
+def _quality_tests(
+    numbers: set[str], categories: set[str], rows: int, codes: Sequence[int]
+) -> list[Any]:
+    from evidently import metrics
+    from evidently.tests import Reference, eq, gte, lte
+
+    made = [
+        metrics.RowCount(tests=[gte(MIN_ROWS)]),
+        metrics.DuplicatedRowCount(tests=[lte(int(MAX_DUPLICATES * rows))]),
+        metrics.EmptyColumnsCount(tests=[eq(0)]),
+    ]
+    for name in sorted(numbers & {"designation_length", "image_brightness"}):
+        more = lte(Reference(absolute=MAX_MORE_MISSING))
+        made.append(metrics.MissingValueCount(column=name, share_tests=[more]))
+    for name in sorted(numbers & {"confidence", "image_brightness", "image_white_share"}):
+        made.append(metrics.OutRangeValueCount(column=name, left=0, right=1, tests=[eq(0)]))
+    known = {"language": _LANGUAGES, "prdtypecode": [str(code) for code in codes]}
+    for name in sorted(categories & known.keys()):
+        made.append(metrics.OutListValueCount(column=name, values=known[name], tests=[eq(0)]))
+    return made
+
+
+def _describe_embedding(
+    window: Sequence[FeatureRow], reference: Sequence[FeatureRow], name: str
+) -> "Snapshot":
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics.embeddings import EmbeddingsDrift, ModelDriftMethod
+
+    frames = [_embedding_frame(rows, name) for rows in (window, reference)]
+    definition = DataDefinition(embeddings={name: list(frames[0].columns)})
+    current, earlier = (Dataset.from_pandas(frame, definition) for frame in frames)
+    method = ModelDriftMethod(bootstrap=True, quantile_probability=0.99)
+    report = Report([EmbeddingsDrift(embeddings_name=name, drift_method=method)])
+    return report.run(current, earlier)
+
+
+def _joined(parts: Sequence["Snapshot"]) -> "Snapshot":
+    """One report of several, which each have rows of their own."""
+    from evidently.core.report import Snapshot
+
+    first, *others = (part.to_snapshot_model() for part in parts)
+    for other in others:
+        first.widgets += other.widgets
+        first.metric_results.update(other.metric_results)
+        first.top_level_metrics += other.top_level_metrics
+    return Snapshot.load_model(first)
+
+
+def _frame(rows: Sequence[FeatureRow], names: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = watched_columns(rows)
+    made = {name: columns[name] for name in names}
+    for name, values in made.items():
+        if values.dtype == np.bool_:
+            made[name] = np.where(values, "yes", "no")
+        elif name == "language":  # a word of the log, on a page that people open
+            made[name] = np.where(np.isin(values, _LANGUAGES), values, "other")
+    return pd.DataFrame(made)
+
+
+def _embedding_frame(rows: Sequence[FeatureRow], name: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    values = watched_columns(rows)[name]
+    values = _some(values[~np.isnan(values).any(axis=1)], MOST_EMBEDDINGS)
+    return pd.DataFrame(np.asarray(values), columns=[f"{name}_{n}" for n in range(values.shape[1])])
+
+
+def _some(rows: Any, most: int) -> Any:
+    if len(rows) <= most:
+        return rows
+    chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rows))[:most])
+    return [rows[row] for row in chosen] if isinstance(rows, list) else rows[chosen]
+
+
+def _plain(value: Any) -> Any:
+    """JSON values with None for numbers that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
