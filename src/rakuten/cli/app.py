@@ -13,6 +13,7 @@ from rakuten.cli import (
     evaluate,
     execute,
     models,
+    monitor,
     preflight,
     promotion,
     runs,
@@ -59,6 +60,7 @@ status.register(app)
 promotion.add_to(app)
 models.register(app)
 serve.register(app)
+monitor.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")

@@ -108,6 +108,7 @@ class _Check:
         try:
             seen = self._look()
             found = self._found(seen)
+            self.note("writing the report")
             draft = draft_report(self.paths, found, seen, keep=self.params.reports_kept)
             run = replace(found, finished_at=self._moment(), report=draft.shown)
             put_run(self.database, run)

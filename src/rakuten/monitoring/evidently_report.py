@@ -15,6 +15,7 @@ from rakuten.monitoring.features import WATCHED, watched_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+    from evidently import Dataset
     from evidently.core.report import Snapshot
 
 MOST_ROWS: Final = 5_000
@@ -61,64 +62,55 @@ def describe(
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its imports and its charts warn of what others deprecate
         here, there = _some(window, MOST_ROWS), _some(reference, MOST_ROWS)
-        parts = [_describe_columns(here, there, tested, codes)]
-        for watched in WATCHED:
-            if watched.kind == "embedding" and watched.name in tested:
-                parts.append(_describe_embedding(here, there, watched.name))
-        whole = _joined(parts)
+        frames = _frame(here, tested), _frame(there, tested)
+        embeddings = [w.name for w in WATCHED if w.kind == "embedding" and w.name in tested]
+        whole = _joined(
+            [
+                _compare(*frames),
+                *(_compare_embedding(here, there, name) for name in embeddings),
+                _test_quality(*frames, codes),
+            ]
+        )
         return Described(whole.get_html_str(as_iframe=False), _plain(json.loads(whole.json())))
 
 
-def _describe_columns(
-    window: Sequence[FeatureRow],
-    reference: Sequence[FeatureRow],
-    tested: set[str],
-    codes: Sequence[int],
-) -> "Snapshot":
-    from evidently import DataDefinition, Dataset, Report
+def _compare(window: "pd.DataFrame", reference: "pd.DataFrame") -> "Snapshot":
+    from evidently import Report
     from evidently.presets import DataDriftPreset
 
-    names = [watched.name for watched in WATCHED if watched.name in tested]
-    kinds = {watched.name: watched.kind for watched in WATCHED}
-    numbers = [name for name in names if kinds[name] == "numeric"]
-    categories = [name for name in names if kinds[name] in ("categorical", "proportion")]
-    definition = DataDefinition(numerical_columns=numbers, categorical_columns=categories)
     preset = DataDriftPreset(
-        columns=[*numbers, *categories],
+        columns=list(window.columns),
         num_method="wasserstein",
         num_threshold=FLOORS["numeric"],
         cat_method="jensenshannon",
         cat_threshold=FLOORS["categorical"],
     )
-    frames = (_frame(rows, [*numbers, *categories]) for rows in (window, reference))
-    current, earlier = (Dataset.from_pandas(frame, definition) for frame in frames)
-    quality = _quality_tests(set(numbers), set(categories), len(window), codes)
-    return Report([preset, *quality]).run(current, earlier)
+    return Report([preset]).run(_dataset(window), _dataset(reference))
 
 
-def _quality_tests(
-    numbers: set[str], categories: set[str], rows: int, codes: Sequence[int]
-) -> list[Any]:
-    from evidently import metrics
+def _test_quality(
+    window: "pd.DataFrame", reference: "pd.DataFrame", codes: Sequence[int]
+) -> "Snapshot":
+    from evidently import Report, metrics
     from evidently.tests import Reference, eq, gte, lte
 
-    made = [
+    made: list[Any] = [
         metrics.RowCount(tests=[gte(MIN_ROWS)]),
-        metrics.DuplicatedRowCount(tests=[lte(int(MAX_DUPLICATES * rows))]),
+        metrics.DuplicatedRowCount(tests=[lte(int(MAX_DUPLICATES * len(window)))]),
         metrics.EmptyColumnsCount(tests=[eq(0)]),
     ]
-    for name in sorted(numbers & {"designation_length", "image_brightness"}):
+    for name in window.columns.intersection(["designation_length", "image_brightness"]):
         more = lte(Reference(absolute=MAX_MORE_MISSING))
         made.append(metrics.MissingValueCount(column=name, share_tests=[more]))
-    for name in sorted(numbers & {"confidence", "image_brightness", "image_white_share"}):
+    for name in window.columns.intersection(["confidence", "image_brightness"]):
         made.append(metrics.OutRangeValueCount(column=name, left=0, right=1, tests=[eq(0)]))
     known = {"language": _LANGUAGES, "prdtypecode": [str(code) for code in codes]}
-    for name in sorted(categories & known.keys()):
+    for name in window.columns.intersection(list(known)):
         made.append(metrics.OutListValueCount(column=name, values=known[name], tests=[eq(0)]))
-    return made
+    return Report(made).run(_dataset(window), _dataset(reference))
 
 
-def _describe_embedding(
+def _compare_embedding(
     window: Sequence[FeatureRow], reference: Sequence[FeatureRow], name: str
 ) -> "Snapshot":
     from evidently import DataDefinition, Dataset, Report
@@ -139,22 +131,36 @@ def _joined(parts: Sequence["Snapshot"]) -> "Snapshot":
     first, *others = (part.to_snapshot_model() for part in parts)
     for other in others:
         first.widgets += other.widgets
+        first.tests_widgets += other.tests_widgets
         first.metric_results.update(other.metric_results)
         first.top_level_metrics += other.top_level_metrics
     return Snapshot.load_model(first)
 
 
-def _frame(rows: Sequence[FeatureRow], names: Sequence[str]) -> "pd.DataFrame":
+def _frame(rows: Sequence[FeatureRow], tested: set[str]) -> "pd.DataFrame":
+    """Columns that were tested, but for embeddings: numbers as they are, the rest as words."""
     import pandas as pd
 
     columns = watched_columns(rows)
-    made = {name: columns[name] for name in names}
-    for name, values in made.items():
+    made = {}
+    for name in (w.name for w in WATCHED if w.kind != "embedding" and w.name in tested):
+        values = columns[name]
         if values.dtype == np.bool_:
-            made[name] = np.where(values, "yes", "no")
+            values = np.where(values, "yes", "no")
         elif name == "language":  # a word of the log, on a page that people open
-            made[name] = np.where(np.isin(values, _LANGUAGES), values, "other")
+            values = np.where(np.isin(values, _LANGUAGES), values, "other")
+        made[name] = values
     return pd.DataFrame(made)
+
+
+def _dataset(frame: "pd.DataFrame") -> "Dataset":
+    from evidently import DataDefinition, Dataset
+
+    kinds = {watched.name: watched.kind for watched in WATCHED}
+    numbers = [name for name in frame.columns if kinds[name] == "numeric"]
+    others = [name for name in frame.columns if kinds[name] != "numeric"]
+    definition = DataDefinition(numerical_columns=numbers, categorical_columns=others)
+    return Dataset.from_pandas(frame, definition)
 
 
 def _embedding_frame(rows: Sequence[FeatureRow], name: str) -> "pd.DataFrame":

@@ -1,20 +1,17 @@
-"""Reports of checks as files: written whole, the newest found, the oldest removed."""
+"""The report of a check, for people and for machines, written whole or not at all."""
 
 import os
-import re
 import secrets
 import shutil
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import Final
 
 from rakuten.errors import StorageError
 from rakuten.io import storage_error, write_json, write_text
 from rakuten.logs import get_logger
 from rakuten.monitoring.evidently_report import Described, describe
+from rakuten.monitoring.files import PAGE, VALUES, prune_reports, reports_folder
 from rakuten.monitoring.page import render_page
 from rakuten.monitoring.summary import to_values
 from rakuten.monitoring.traffic import Seen
@@ -23,18 +20,10 @@ from rakuten.store.monitoring import DecisionRecord, MonitorRun
 
 log = get_logger(__name__)
 
-FOLDER: Final = "monitoring"
-"""Where reports lie below ``reports``."""
-PAGE: Final = "report.html"
-VALUES: Final = "report.json"
-
-_NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-_ORPHAN_SECONDS: Final = 600.0
-
 
 @dataclass(frozen=True)
 class Draft:
-    """A report on disk that does not say yet what was decided."""
+    """A report on disk that does not say yet what was decided; ``shown`` is seen from the root."""
 
     folder: Path
     shown: str
@@ -63,11 +52,8 @@ def draft_report(paths: ProjectPaths, run: MonitorRun, seen: Seen, *, keep: int)
         StorageError: the disk refused.
     """
     name = f"{run.started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{run.run_id[-8:]}"
-    folder = paths.reports / FOLDER / name
-    codes = sorted(seen.live.labels)
-    described = (
-        describe(seen.rows, seen.live.reference, seen.drift, codes) if seen.drift.columns else None
-    )
+    folder = reports_folder(paths) / name
+    described = _describe(seen) if seen.drift.columns else None
     staged = folder.with_name(f".{name}.{secrets.token_hex(4)}.staged")
     try:
         staged.mkdir(parents=True)
@@ -77,14 +63,12 @@ def draft_report(paths: ProjectPaths, run: MonitorRun, seen: Seen, *, keep: int)
         raise storage_error(error, folder) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    _prune(folder.parent, keep)
+    prune_reports(folder.parent, keep)
     return Draft(folder, os.path.relpath(folder / PAGE, paths.root), seen, described)
 
 
-def newest_report(paths: ProjectPaths) -> Path | None:
-    """The page of the newest report, None where there is none."""
-    found = [path / PAGE for path in _reports(paths.reports / FOLDER)]
-    return next((page for page in reversed(found) if page.is_file()), None)
+def _describe(seen: Seen) -> Described:
+    return describe(seen.rows, seen.live.reference, seen.drift, sorted(seen.live.labels))
 
 
 def _write(
@@ -94,27 +78,6 @@ def _write(
     run: MonitorRun,
     decision: DecisionRecord | None,
 ) -> None:
-    values = {
-        **to_values(run, decision),
-        "evidently": described.values if described else None,
-    }
-    write_json(folder / VALUES, values)
+    charts = described.values if described else None
+    write_json(folder / VALUES, {**to_values(run, decision), "evidently": charts})
     write_text(folder / PAGE, render_page(seen, described, run, decision))
-
-
-def _reports(folder: Path) -> list[Path]:
-    """Folders of reports, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-
-
-def _prune(folder: Path, keep: int) -> None:
-    """Remove reports beyond the newest, and what killed checks left."""
-    gone = _reports(folder)[:-keep]
-    for path in folder.glob(".*.staged"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ORPHAN_SECONDS:
-                gone.append(path)
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
