@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rakuten.monitoring.check import Checked
-    from rakuten.monitoring.traffic import Seen
+    from rakuten.monitoring.window import Seen
 
 ALERT = 3
 """Exit code where a person is needed; 1 is an error, on which nothing was decided."""
@@ -120,12 +120,12 @@ def _show_seen(console: "Console", seen: "Seen") -> None:
     from rakuten.monitoring.summary import expected_lines, measured_lines, sorted_columns
 
     check, found = seen.drift, seen.performance
-    span = f", {seen.start:%Y-%m-%d %H:%M} to {seen.end:%Y-%m-%d %H:%M} UTC" if seen.start else ""
-    left_out = f"{check.n_corrupt} damaged and {check.n_erased} erased ones left out"
     console.print(
-        f"{seen.read} newest answers of {seen.live.version}{span} ({left_out}), beside "
-        f"{check.n_reference} rows of its reference"
+        f"{seen.read} newest answers of {seen.live.version} beside {check.n_reference} rows of its "
+        "reference"
     )
+    span = f"{seen.start:%Y-%m-%d %H:%M} to {seen.end:%Y-%m-%d %H:%M} UTC; " if seen.start else ""
+    console.print(f"  {span}{check.n_corrupt} damaged and {check.n_erased} erased ones left out")
     drifted = [
         (c.name, c.effect, c.threshold, c.adjusted_p, c.effect_name)
         for c in sorted_columns(check)

@@ -14,7 +14,7 @@ from rakuten.monitoring.evidence import Outcome
 from rakuten.monitoring.history import decide_and_record
 from rakuten.monitoring.live import FOLDER, find_champion, read_live
 from rakuten.monitoring.report import draft_report
-from rakuten.monitoring.traffic import Seen, look_at_traffic
+from rakuten.monitoring.window import Seen, look_at_traffic
 from rakuten.params import MonitoringParams
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.store.database import Database

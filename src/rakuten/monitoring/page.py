@@ -10,7 +10,7 @@ from rakuten.monitoring.estimate import ASSUMPTION
 from rakuten.monitoring.evidence import Outcome
 from rakuten.monitoring.evidently_report import Described
 from rakuten.monitoring.summary import expected_lines, measured_lines, sorted_columns
-from rakuten.monitoring.traffic import Seen
+from rakuten.monitoring.window import Seen
 from rakuten.store.monitoring import DecisionRecord, MonitorRun
 
 OUTCOMES: Final = {

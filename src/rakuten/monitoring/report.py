@@ -14,7 +14,7 @@ from rakuten.monitoring.evidently_report import Described, describe
 from rakuten.monitoring.files import PAGE, VALUES, prune_reports, reports_folder
 from rakuten.monitoring.page import render_page
 from rakuten.monitoring.summary import to_values
-from rakuten.monitoring.traffic import Seen
+from rakuten.monitoring.window import Seen
 from rakuten.settings import ProjectPaths
 from rakuten.store.monitoring import DecisionRecord, MonitorRun
 

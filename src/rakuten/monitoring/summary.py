@@ -8,7 +8,7 @@ from rakuten.models.evaluate.intervals import Interval
 from rakuten.monitoring.drift import ColumnDrift, DriftCheck
 from rakuten.monitoring.estimate import Expected
 from rakuten.monitoring.scores import Score
-from rakuten.monitoring.traffic import Seen
+from rakuten.monitoring.window import Seen
 from rakuten.store.monitoring import DecisionRecord, MonitorRun
 
 _ORDER: Final = ("drifted", "stable", "constant", "not_enough_data", "absent")

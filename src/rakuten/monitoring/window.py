@@ -1,5 +1,6 @@
 """A window of live traffic beside what is known of the model that answered it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -42,13 +43,19 @@ class Seen:
         return tuple(_fault(finding) for finding in self.drift.findings)
 
     def findings(self) -> dict[str, Any]:
-        """All of it as JSON values, but for the rows; what a decision looks at is among it."""
-        return {
+        """All of it as JSON values, but for the rows; what a decision looks at is among it.
+
+        Raises:
+            ValueError: a number is NaN or infinite.
+        """
+        found = {
             "drift": self.drift.to_dict(),
             "performance": self.performance.to_dict(),
             "expected": asdict(self.expected) if self.expected else None,
             **decision_findings(self.performance.evidence(self.live.held_out_f1), self.faults),
         }
+        plain: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))
+        return plain
 
 
 def look_at_traffic(
