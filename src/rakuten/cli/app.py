@@ -14,6 +14,7 @@ from rakuten.cli import (
     execute,
     flow,
     models,
+    monitor,
     preflight,
     promotion,
     runs,
@@ -60,6 +61,7 @@ status.register(app)
 promotion.add_to(app)
 models.register(app)
 serve.register(app)
+monitor.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
