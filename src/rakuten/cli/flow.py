@@ -86,10 +86,13 @@ def monitor(
     Exit codes: 0 whatever was decided and came of it, 1 where the check or a retraining failed.
     """
     from rakuten.cli import render
+    from rakuten.errors import MissingExtraError
 
     current, limits = _prepared(context, stage_minutes, lock_minutes, retries, retry_seconds)
-    from rakuten.flows.monitor import monitor as monitor_flow
-
+    try:
+        from rakuten.flows.monitor import monitor as monitor_flow
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "sqlalchemy", "monitor", "Monitoring") from error
     found = monitor_flow(root=current.root.resolve(), push=push, limits=limits)
     render.out().print(found, markup=False)
 
