@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from rakuten.errors import MissingExtraError
+from rakuten.io import storage_error
 
 _DEFAULTS: Final = {
     "DO_NOT_TRACK": "1",
@@ -23,10 +24,17 @@ def prepare_prefect(root: Path) -> None:
 
     Raises:
         MissingExtraError: Prefect is not installed.
+        StorageError: its home cannot be made.
     """
-    home = {"PREFECT_HOME": str((root / ".rakuten" / "prefect").resolve())}
-    for name, value in (_DEFAULTS | home).items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if "PREFECT_HOME" not in os.environ:
+        home = (root / ".rakuten" / "prefect").resolve()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, home) from error
+        os.environ["PREFECT_HOME"] = str(home)
     try:
         import prefect  # noqa: F401
     except ModuleNotFoundError as error:

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,18 +35,23 @@ def serve_flows(root: Path) -> None:
         )
     served = [_deployment(entry, root) for entry in read_deployments(root)]
 
+    class Server(Runner):
+        """Prefect's own leaves schedules on when it is terminated; this one ends in order."""
+
+        def handle_sigterm(self, *_: Any) -> None:
+            signal.raise_signal(signal.SIGINT)
+
     async def run() -> None:
-        runner = Runner(name="rakuten", pause_on_shutdown=True)
+        runner = Server(name="rakuten", pause_on_shutdown=True)
         for deployment in served:
             await runner.aadd_deployment(deployment)
             log.info("serving %s/%s", deployment.flow_name, deployment.name)
         await runner.start()
 
-    with _ended_by_termination():
-        try:
-            asyncio.run(run())
-        except KeyboardInterrupt:
-            log.info("flows are no longer served")
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        log.info("flows are no longer served")
 
 
 def read_deployments(root: Path) -> list[dict[str, Any]]:
@@ -87,13 +91,3 @@ def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
             f"{root / DEPLOYMENTS} has a deployment that cannot be used: {error}.",
             hint="https://docs.prefect.io/v3/how-to-guides/deployments/prefect-yaml",
         ) from error
-
-
-@contextmanager
-def _ended_by_termination() -> Iterator[None]:
-    """SIGTERM ends the process as Ctrl-C does: in order."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
