@@ -37,6 +37,8 @@ def project(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FlowProject]:
     """A project whose flows run in this process and report to the shared Prefect server."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_HOME,
@@ -54,6 +56,8 @@ def project(
     }
     with temporary_settings(settings):
         yield made
+        for worker in (APILogWorker, EventsWorker):  # or they look for the server after its end
+            worker.drain_all(timeout=10)
 
 
 def run_monitor(project: FlowProject, **limits: float) -> str:
