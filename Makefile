@@ -79,7 +79,7 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@$(MLFLOW_STACK) --profile s3 down
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-drift bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
@@ -130,6 +130,9 @@ bench-reliability: setup servers ## Outages, swaps of the model, long mixed load
 
 bench-drift: setup ## Windows with and without drift, into benchmarks/results (CATALOG=FOLDER, or RAKUTEN_CATALOGS)
 	python benchmarks/drift.py $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/drift.md
+
+bench-flow: setup ## Set a flow beside bare dvc repro, with a Prefect server, into benchmarks/results
+	python benchmarks/flow.py --output benchmarks/results/flow.md
 
 bench-model: setup ## Set the model beside what peers run, into benchmarks/results (CATALOG=FOLDER, or a sample of ROWS)
 	python benchmarks/model.py --rows $(ROWS) $(if $(CATALOG),--catalog "$(CATALOG)") --output benchmarks/results/model-$(or $(notdir $(CATALOG:/=)),sample).md

@@ -32,6 +32,7 @@ from serving_shop import make_project
 from rakuten.data.sample import make_sample
 from rakuten.monitoring import simulate
 from rakuten.monitoring.drift import DriftCheck, check_drift
+from rakuten.monitoring.evidence import Outcome
 
 WINDOW = 500
 QUIET_WINDOWS = 20
@@ -54,9 +55,9 @@ class Caught:
 
     def add(self, windows: list[DriftCheck]) -> None:
         """Count one repetition."""
-        self.by_first += windows[0].violated
-        self.by_second += any(window.violated for window in windows)
-        self.critical += any(window.severity == "critical" for window in windows)
+        self.by_first += windows[0].alarms
+        self.by_second += any(window.alarms for window in windows)
+        self.critical += any(window.outcome == Outcome.CRITICAL for window in windows)
         self.columns.update(column.name for window in windows for column in window.drifted)
 
 
@@ -73,7 +74,7 @@ class Measured:
     @property
     def alarms(self) -> int:
         """Windows without drift that alarmed."""
-        return sum(check.violated for check in self.quiet)
+        return sum(check.alarms for check in self.quiet)
 
     @property
     def missed(self) -> list[str]:

@@ -21,7 +21,7 @@ from rakuten.stages.train import TrainOutcome, run_train
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE_ROWS = 400
 MountSmallDisk = Callable[[Path, str], None]
-_OURS = ("AWS_", "MLFLOW_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
+_OURS = ("AWS_", "MLFLOW_", "PREFECT_", "RAKUTEN_", "LOG_", "GIT_", "DVC_")
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,22 @@ class PreflightError(RakutenError):
     """A stage could not write its results as things are set up; it was not started."""
 
 
+class BusyError(RakutenError):
+    """Somebody else does the same work here, or holds what it needs; later it may be free."""
+
+
+class StageError(RakutenError):
+    """A DVC stage, or another program that the pipeline ran, ended with an error."""
+
+
+class InterruptedStageError(StageError):
+    """A program was killed from outside, or nobody answered it; run again, it may work."""
+
+
+class CheckFailedError(RakutenError):
+    """A check of live traffic failed: it says nothing of the traffic, and nothing follows."""
+
+
 class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
 

@@ -212,6 +212,10 @@ class RetrainingParams(_Section):
 class MonitoringParams(_Section):
     """What monitoring makes of live traffic; no stage reads this (see docs/monitoring.md)."""
 
+    window_rows: int = Field(500, ge=100, le=20_000)
+    label_days: float = Field(30, gt=0, le=3650)
+    label_rows: int = Field(50_000, ge=100, le=1_000_000)
+    reports_kept: int = Field(100, ge=1, le=100_000)
     retraining: RetrainingParams = RetrainingParams()
 
 

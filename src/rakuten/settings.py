@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rakuten import catalog
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     rakuten_cache_dir: str = ".rakuten/cache"
     rakuten_preflight: Literal["on", "off"] = "on"
     rakuten_actor: str | None = None
+    rakuten_notify_url: SecretStr | None = None
 
     def tracking_uri(self, root: Path) -> str:
         """Tracking server, or the embedded default: an SQLite file in the project folder."""
@@ -164,9 +165,14 @@ class ProjectPaths:
         return self.root / "params.yaml"
 
     @cached_property
+    def state(self) -> Path:
+        """What this project keeps for itself: waiting runs, locks, caches; in no DVC output."""
+        return self.root / ".rakuten"
+
+    @cached_property
     def pending_runs(self) -> Path:
         """Runs that wait for the tracking server; outside every DVC output."""
-        return self.root / ".rakuten" / "pending"
+        return self.state / "pending"
 
     def raw_file(self, name: str) -> Path:
         """A file or folder of ``data/raw`` by its name in :mod:`rakuten.catalog`."""

@@ -13,6 +13,7 @@ from rakuten.stages.train import TrainOutcome
 from tests.servers.mlflow_server import TrackingServer, tracking_server
 from tests.servers.object_store import ObjectStore, object_store
 from tests.servers.postgres import Postgres, postgres
+from tests.servers.prefect_server import PrefectServer, prefect_server
 from tests.servers.process import ServerProcess
 
 BUCKET = "tracking"
@@ -75,3 +76,14 @@ def away(process: ServerProcess, signal_number: int | None = None) -> Iterator[N
         yield
     finally:
         process.start()
+
+
+@pytest.fixture(scope="session")
+def prefect(
+    database: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
+    """The shared Prefect server; its state is in a database of the cluster."""
+    database.make_database("prefect")
+    folder = tmp_path_factory.mktemp("prefect")
+    with prefect_server(folder, database.environment("prefect")) as running:
+        yield running

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rakuten.monitoring.decision import LADDER, Action, Decision, PastDecision, decide
-from rakuten.monitoring.evidence import CheckedWindow, LabelEvidence, Outcome
+from rakuten.monitoring.evidence import CheckedWindow, LabelEvidence, Outcome, Reason
 from rakuten.params import RetrainingParams
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -261,6 +261,32 @@ def test_queue_that_is_less_right_than_promised_violates_whatever_is_unknown(
 def test_labels_speak_where_rows_are_too_few() -> None:
     assert decide_on([window(0, "?", labels=DROP)]).action == Action.ALERT
     assert decide_on([window(0, "?", labels=DROP), window(1, "C")]).action == Action.RETRAIN
+
+
+FAULT = Reason("corrupt_rows", "Half of the rows are damaged.")
+
+
+@pytest.mark.parametrize(
+    ("history", "action"),
+    [
+        (".", Action.ALERT),
+        ("?", Action.ALERT),
+        ("w", Action.ALERT),
+        ("C", Action.ALERT),
+        ("CC", Action.RETRAIN),
+    ],
+)
+def test_faults_of_the_log_alert_at_least_and_say_so(history: str, action: Action) -> None:
+    *before, newest = signs(history)
+    found = decide_on([*before, replace(newest, faults=(FAULT,))])
+    assert found.action == action
+    assert found.reasons[-1] == FAULT
+    assert found.reasons[:-1] == decide_on([*before, newest]).reasons
+
+
+def test_faults_of_earlier_windows_are_past() -> None:
+    first, second = signs("..")
+    assert decide_on([replace(first, faults=(FAULT,)), second]).action == Action.NOTHING
 
 
 # Many cases, kept nowhere; a busy machine is no failure.

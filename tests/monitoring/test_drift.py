@@ -17,6 +17,7 @@ from rakuten.monitoring.drift import (
     DriftCheck,
     check_drift,
 )
+from rakuten.monitoring.evidence import Outcome
 from tests.monitoring.material import DIMENSION, TYPES, changed, make_rows, without_photos
 
 REFERENCE = make_rows(800, 1000)
@@ -35,7 +36,7 @@ def test_quiet_windows_alarm_no_more_often_than_stated() -> None:
     """Fresh window and fresh reference each time; no more than 1 % in the long run."""
     times = 60
     alarms = sum(
-        check_drift(make_rows(120, 2 * seed), make_rows(200, 2 * seed + 1), seed=seed).violated
+        check_drift(make_rows(120, 2 * seed), make_rows(200, 2 * seed + 1), seed=seed).alarms
         for seed in range(times)
     )
     assert alarms <= stats.binom.ppf(0.999, times, ALPHA)
@@ -77,7 +78,7 @@ def test_each_column_is_found_to_drift_and_no_other(
 ) -> None:
     check = check_drift(window, REFERENCE)
     assert names(check) == [expected]
-    assert check.violated
+    assert check.alarms
     found = column(check, expected)
     assert found.adjusted_p is not None
     assert found.p_value is not None
@@ -87,12 +88,12 @@ def test_each_column_is_found_to_drift_and_no_other(
 
 def test_one_moderate_column_is_a_warning() -> None:
     check = check_drift(changed(make_rows(400, 2), 0.15, designation_length=0), REFERENCE)
-    assert (names(check), check.severity) == (["no_title"], "warning")
+    assert (names(check), check.outcome) == (["no_title"], Outcome.WARNING)
 
 
 def test_one_column_far_above_its_floor_is_critical() -> None:
     check = check_drift(without_photos(make_rows(400, 2), 0.4), REFERENCE)
-    assert check.severity == "critical"
+    assert check.outcome == Outcome.CRITICAL
     effect = column(check, "missing_photo").effect
     assert effect is not None
     assert effect >= CRITICAL_FACTOR * FLOORS["proportion"]
@@ -107,7 +108,7 @@ def test_moderate_columns_of_text_photo_and_answer_are_critical_together() -> No
     check = check_drift(window, make_rows(2000, 1000))
     assert {found.group for found in check.drifted} == {"text", "photo", "answer"}
     assert all(abs(found.effect or 0) < 4 * found.threshold for found in check.drifted)
-    assert check.severity == "critical"
+    assert check.outcome == Outcome.CRITICAL
 
 
 def test_a_difference_that_is_sure_but_small_is_no_drift() -> None:
@@ -118,26 +119,25 @@ def test_a_difference_that_is_sure_but_small_is_no_drift() -> None:
     assert found.adjusted_p is not None
     assert found.adjusted_p < ALPHA
     assert found.verdict == "stable"
-    assert not check.violated
+    assert not check.alarms
 
 
 @pytest.mark.parametrize("count", [0, 1, MIN_ROWS - 1])
 def test_a_small_window_says_so(count: int) -> None:
     check = check_drift(without_photos(make_rows(count, 5)), REFERENCE)
-    assert check.outcome == "not_enough_data"
-    assert (check.severity, check.violated, check.columns) == ("none", False, ())
+    assert check.outcome == Outcome.NOT_ENOUGH_DATA
+    assert (check.alarms, check.columns) == (False, ())
     assert check.n_window == count
 
 
 def test_a_window_just_large_enough_is_checked() -> None:
     check = check_drift(without_photos(make_rows(MIN_ROWS, 5)), REFERENCE)
-    assert check.outcome == "checked"
-    assert check.violated
+    assert check.outcome == Outcome.CRITICAL
 
 
 def test_a_small_reference_says_so_too() -> None:
     check = check_drift(make_rows(500, 5), REFERENCE[: MIN_ROWS - 1])
-    assert check.outcome == "not_enough_data"
+    assert check.outcome == Outcome.NOT_ENOUGH_DATA
 
 
 def test_a_column_with_few_values_says_so_and_the_rest_is_compared() -> None:
@@ -160,7 +160,7 @@ def test_what_neither_side_has_is_absent() -> None:
         assert column(check, name).verdict == "absent"
     for name in ("has_description", "missing_photo", "unreadable_photo"):
         assert column(check, name).verdict == "constant"
-    assert not check.violated
+    assert not check.alarms
 
 
 def test_photos_that_the_reference_never_had_are_a_drift() -> None:
@@ -181,7 +181,7 @@ def test_constants_are_not_tested_and_do_not_weaken_the_others() -> None:
 def test_a_constant_that_changed_is_a_drift() -> None:
     check = check_drift(make_rows(300, 7, confidence=0.5), make_rows(600, 8, confidence=0.9))
     assert names(check) == ["confidence"]
-    assert check.severity == "critical"
+    assert check.outcome == Outcome.CRITICAL
 
 
 def test_damaged_rows_are_counted_and_change_nothing_else() -> None:
@@ -198,12 +198,12 @@ def test_many_damaged_rows_are_a_finding_and_no_drift() -> None:
     (finding,) = check.findings
     assert finding.name == "corrupt_rows"
     assert finding.value == pytest.approx(10 / 310)
-    assert not check.violated
+    assert not check.alarms
 
 
 def test_nothing_but_damaged_rows_is_a_finding_without_enough_data() -> None:
     check = check_drift([{"confidence": "high"}] * 500, REFERENCE)
-    assert check.outcome == "not_enough_data"
+    assert check.outcome == Outcome.NOT_ENOUGH_DATA
     assert [finding.value for finding in check.findings] == [1.0]
 
 
@@ -230,4 +230,4 @@ def test_the_result_is_json_and_nothing_is_lost() -> None:
     assert made["columns"][0]["name"] == check.columns[0].name
     assert {found["verdict"] for found in made["columns"]} >= {"drifted", "stable"}
     assert made["findings"] == [{"name": "corrupt_rows", "value": 10 / 310, "threshold": 0.01}]
-    assert (made["severity"], made["violated"]) == ("critical", True)
+    assert made["outcome"] == "critical"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rakuten.errors import DatabaseAwayError
-from rakuten.monitoring.evidence import LabelEvidence, Outcome
-from rakuten.monitoring.history import checked_window, decide_and_record, label_findings
+from rakuten.monitoring.evidence import LabelEvidence, Outcome, Reason
+from rakuten.monitoring.history import checked_window, decide_and_record, decision_findings
 from rakuten.params import RetrainingParams
 from rakuten.store.database import Database
 from rakuten.store.monitoring import DecisionRecord, MonitorRun, put_run, read_decisions
@@ -18,6 +18,7 @@ from rakuten.store.records import new_prediction_id
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DROP = LabelEvidence(labels=300, unknown_share=0.0, f1_upper=0.7, expected_f1=0.9)
+NO_LABELS = LabelEvidence(labels=0, unknown_share=1.0, f1_upper=None, expected_f1=0.9)
 MODEL = "rakuten-classifier"
 
 
@@ -70,10 +71,31 @@ def test_runs_lead_to_a_retraining_once_and_all_of_it_is_kept(database: Database
 def test_label_evidence_comes_back_from_the_findings(database: Database) -> None:
     for hour in range(2):
         well = run_at(hour, Outcome.NONE)
-        put_run(database, replace(well, findings={"drift": {}, **label_findings(DROP)}))
+        put_run(database, replace(well, findings={"drift": {}, **decision_findings(DROP)}))
     found = decide_at(database, 1.5)
     assert found.action == "retrain"
     assert "performance_drop" in [reason["code"] for reason in found.reasons]
+
+
+def test_faults_of_the_log_come_back_from_the_findings(database: Database) -> None:
+    fault = Reason("corrupt_rows", "Half of the rows are damaged.", {"value": 0.5})
+    kept = decision_findings(NO_LABELS, [fault])
+    put_run(database, replace(run_at(0, Outcome.NOT_ENOUGH_DATA), findings=kept))
+    found = decide_at(database, 0.5)
+    assert found.action == "alert"
+    assert found.reasons[-1] == {
+        "code": "corrupt_rows",
+        "sentence": "Half of the rows are damaged.",
+        "data": {"value": 0.5},
+    }
+
+
+def test_version_that_nobody_knows_alerts_and_has_no_streak(database: Database) -> None:
+    put_run(database, run_at(0))
+    put_run(database, run_at(1))
+    put_run(database, replace(run_at(2, Outcome.CHECK_FAILED), model_version=None))
+    found = decide_and_record(database, MODEL, None, now=NOON + 3 * HOUR, params=RetrainingParams())
+    assert (found.action, found.model_version) == ("alert", None)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +103,7 @@ def test_label_evidence_comes_back_from_the_findings(database: Database) -> None
     [
         {"outcome": "a word of a later version"},
         {"findings": {"label_evidence": {"labels": 3, "unheard": 1}}},
+        {"findings": {"faults": [{"word": "damaged"}]}},
         {"findings": []},
         {"finished_at": None},
     ],

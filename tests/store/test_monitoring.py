@@ -13,6 +13,8 @@ from rakuten.store.feedback import put_feedback, read_feedback
 from rakuten.store.monitoring import (
     DecisionRecord,
     MonitorRun,
+    finish_decision,
+    open_retraining,
     put_decision,
     put_run,
     read_decisions,
@@ -96,6 +98,51 @@ def test_decision_is_never_rewritten(database: Database) -> None:
     put_decision(database, decision)
     put_decision(database, replace(decision, action="nothing"))
     assert read_decisions(database, 10) == [decision]
+
+
+def test_what_came_of_a_decision_is_kept_and_its_first_result_stays(database: Database) -> None:
+    decision, other = make_decision(0), make_decision(1, "alert")
+    put_decision(database, decision)
+    put_decision(database, other)
+    done, later = NOW + timedelta(hours=2), NOW + timedelta(hours=3)
+    result = {"state": "promoted", "version": 4, "note": "été", "none": None}
+    finish_decision(database, decision.decision_id, result=result, now=done)
+    finish_decision(database, decision.decision_id, result={"state": "failed"}, now=later)
+    finished = replace(decision, finished_at=done, result=result)
+    assert read_decisions(database, 10) == [other, finished]
+    put_decision(database, decision)
+    assert read_decisions(database, 10, action="retrain") == [finished]
+
+
+def test_decision_without_a_result_is_null_in_the_database(database: Database) -> None:
+    put_decision(database, make_decision())
+    with database.read() as connection:
+        counted = sa.text("SELECT count(*) FROM decisions WHERE result IS NULL")
+        assert connection.execute(counted).scalar() == 1
+
+
+def test_result_of_an_unknown_decision_or_beyond_json_is_refused(database: Database) -> None:
+    decision = make_decision()
+    with pytest.raises(RecordRefusedError):
+        finish_decision(database, decision.decision_id, result={}, now=NOW)
+    put_decision(database, decision)
+    with pytest.raises(RecordRefusedError):
+        finish_decision(database, decision.decision_id, result={"f1": float("nan")}, now=NOW)
+    assert read_decisions(database, 10) == [decision]
+
+
+def test_open_retraining_is_the_newest_one_until_it_has_a_result(database: Database) -> None:
+    name = "rakuten-classifier"
+    assert open_retraining(database, name) is None
+    older, newer = make_decision(0), make_decision(24)
+    put_decision(database, older)
+    put_decision(database, make_decision(1, "alert"))
+    put_decision(database, replace(make_decision(2), model_name="another"))
+    assert open_retraining(database, name) == older
+    put_decision(database, newer)
+    assert open_retraining(database, name) == newer
+    finish_decision(database, newer.decision_id, result={}, now=NOW)
+    assert open_retraining(database, name) is None  # the older one is overtaken
 
 
 def test_store_of_the_first_step_keeps_its_rows_and_gets_the_tables(url: str) -> None:

@@ -98,12 +98,13 @@ def test_features_are_left_where_nobody_wants_them(database: Database) -> None:
     assert (row.state, row.features, row.prdtypecode) == ("whole", {}, 1140)
 
 
-def test_erased_row_counts_without_features(database: Database) -> None:
+def test_erased_row_counts_with_what_is_left_of_its_features(database: Database) -> None:
     records = add(database, 2)
     erase(database, records[0].prediction_id)
     newest, oldest = read(database, Window())
     assert (newest.state, oldest.state) == ("whole", "erased")
-    assert oldest.features is None
+    left = ("prdtypecode", "confidence", "modalities", "image_status")
+    assert oldest.features == {name: records[0].features[name] for name in left}
     assert (oldest.prdtypecode, oldest.confidence) == (1140, 0.61)
     assert oldest.alternatives == newest.alternatives
 

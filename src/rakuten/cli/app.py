@@ -12,7 +12,9 @@ from rakuten.cli import (
     data,
     evaluate,
     execute,
+    flow,
     models,
+    monitor,
     preflight,
     promotion,
     runs,
@@ -61,9 +63,11 @@ promotion.add_to(app)
 models.register(app)
 serve.register(app)
 simulate.register(app)
+monitor.register(app)
 data.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
+app.add_typer(flow.app, name="flow")
 
 
 def main() -> None:

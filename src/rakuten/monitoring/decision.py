@@ -1,7 +1,7 @@
 """From the windows that were checked to what is done: nothing, watch, alert, retrain."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -48,7 +48,7 @@ def decide(
     windows: Sequence[CheckedWindow],
     past: Sequence[PastDecision],
     *,
-    live_version: int,
+    live_version: int | None,
     now: datetime,
     params: RetrainingParams,
 ) -> Decision:
@@ -58,12 +58,13 @@ def decide(
     retrains nothing alone unless the parameters say so: enough of the last windows of the live
     version must be violated, the newest among them. Windows that share rows are one piece of
     evidence, and what led to one retraining never leads to another. A check that failed alerts;
-    like a window with too little data it neither makes nor breaks a streak.
+    like a window with too little data it neither makes nor breaks a streak. Faults of the log in
+    the newest window alert too.
 
     Args:
         windows: windows that were checked, of any version.
         past: earlier decisions; retrainings among them start the cool-down, whatever came of them.
-        live_version: version that answers now.
+        live_version: version that answers now, None where nobody knows.
         now: the moment of the decision.
         params: the section ``monitoring.retraining`` of ``params.yaml``.
     """
@@ -78,6 +79,17 @@ def decide(
     if newest.outcome == Outcome.CHECK_FAILED:
         sentence = "The newest check failed: it says nothing of the traffic, and needs a person."
         return Decision(Action.ALERT, (Reason("check_failed", sentence),), (newest.run_id,))
+    return _with_faults(_about_traffic(ours, past, now, params), newest.faults)
+
+
+def _about_traffic(
+    ours: list[CheckedWindow],
+    past: Sequence[PastDecision],
+    now: datetime,
+    params: RetrainingParams,
+) -> Decision:
+    """What follows from windows of the live version, oldest first, whose newest was checked."""
+    newest = ours[-1]
     if not _says_something(newest, params):
         sentence = "The newest window has too little data to say anything."
         return _nothing("not_enough_data", sentence, (newest.run_id,))
@@ -134,6 +146,14 @@ def _mild(recent: list[CheckedWindow], reasons: list[Reason], params: Retraining
         reasons.append(Reason("recovered", sentence, {"violated": len(violated)}))
         return Decision(Action.WATCH, tuple(reasons), evidence)
     return Decision(Action.NOTHING, tuple(reasons), evidence)
+
+
+def _with_faults(found: Decision, faults: tuple[Reason, ...]) -> Decision:
+    """Faults make a decision an alert at least."""
+    if not faults:
+        return found
+    action = max(found.action, Action.ALERT, key=LADDER.index)
+    return replace(found, action=action, reasons=(*found.reasons, *faults))
 
 
 def _apart(windows: list[CheckedWindow], count: int) -> list[CheckedWindow]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rakuten.models.feature_row import FeatureRow
 from rakuten.monitoring.embeddings import compare_embeddings
+from rakuten.monitoring.evidence import Outcome
 from rakuten.monitoring.features import WATCHED, Group, Kind, Watched, check_rows, watched_values
 from rakuten.monitoring.two_sample import (
     Comparison,
@@ -45,8 +46,6 @@ MAX_CORRUPT: Final = 0.01
 """Share of damaged rows above which the log itself is at fault."""
 
 Verdict = Literal["drifted", "stable", "constant", "absent", "not_enough_data"]
-Severity = Literal["none", "warning", "critical"]
-Outcome = Literal["checked", "not_enough_data"]
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """What became of a window: ``violated`` is True for a warning or worse.
+    """What became of a window; ``columns`` is empty where there was not enough data.
 
-    ``severity`` is "none" and ``columns`` is empty where there was not enough data.
-    ``findings`` about the data's quality do not make a window violated: no retraining mends them.
+    ``findings`` about the data's quality do not change the outcome: no retraining mends them.
     """
 
     outcome: Outcome
-    severity: Severity
-    violated: bool
     n_window: int
     n_reference: int
     n_corrupt: int
@@ -102,6 +98,11 @@ class DriftCheck:
     seed: int
     columns: tuple[ColumnDrift, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def alarms(self) -> bool:
+        """Whether anything drifted: a warning or worse."""
+        return self.outcome in (Outcome.WARNING, Outcome.CRITICAL)
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -132,11 +133,8 @@ def check_drift(
     checked = check_rows(window, like=reference)
     enough = min(len(checked.rows), len(reference)) >= MIN_ROWS
     columns = _compare(checked.rows, reference, seed) if enough else ()
-    severity = _severity(columns)
     return DriftCheck(
-        outcome="checked" if enough else "not_enough_data",
-        severity=severity,
-        violated=severity != "none",
+        outcome=_outcome(columns) if enough else Outcome.NOT_ENOUGH_DATA,
         n_window=len(checked.rows),
         n_reference=len(reference),
         n_corrupt=checked.corrupt,
@@ -218,10 +216,10 @@ def _column(
     )
 
 
-def _severity(columns: Sequence[ColumnDrift]) -> Severity:
+def _outcome(columns: Sequence[ColumnDrift]) -> Outcome:
     drifted = [column for column in columns if column.verdict == "drifted"]
     if not drifted:
-        return "none"
+        return Outcome.NONE
     large = any(abs(column.effect or 0) >= CRITICAL_FACTOR * column.threshold for column in drifted)
     groups = {column.group for column in drifted}
-    return "critical" if large or len(groups) >= CRITICAL_GROUPS else "warning"
+    return Outcome.CRITICAL if large or len(groups) >= CRITICAL_GROUPS else Outcome.WARNING

@@ -47,7 +47,10 @@ class LabelEvidence:
 
 @dataclass(frozen=True)
 class CheckedWindow:
-    """A window and what its check found; ``start`` and ``end`` are its oldest and newest row."""
+    """A window and what its check found; ``start`` and ``end`` are its oldest and newest row.
+
+    ``faults`` are of the log itself, not of the traffic in it: people mend them, no retraining.
+    """
 
     run_id: str
     checked_at: datetime
@@ -56,6 +59,7 @@ class CheckedWindow:
     start: datetime | None = None
     end: datetime | None = None
     labels: LabelEvidence | None = None
+    faults: tuple[Reason, ...] = ()
 
 
 def label_violations(labels: LabelEvidence | None, params: RetrainingParams) -> list[Reason]:

@@ -50,6 +50,8 @@ _COUNTS: Final = (
     "designation_words",
     "description_words",
 )
+_OF_TITLE: Final = ("designation_length", "designation_words", "digit_share", "upper_share")
+_OF_DESCRIPTION: Final = ("description_length", "description_words")
 _FLAGS: Final = ("has_description", "has_markup")
 _SHARES: Final = ("digit_share", "upper_share", "confidence")
 _STATUSES: Final = ("ok", "missing", "unreadable")
@@ -85,15 +87,15 @@ def check_rows(rows: Sequence[object], *, like: Sequence[FeatureRow] = ()) -> Ch
     return CheckedRows(whole, corrupt=len(rows) - len(whole) - erased, erased=erased)
 
 
-def watched_values(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
-    """Values of each watched column, of the rows that have one.
+def watched_columns(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
+    """Watched columns row for row, NaN where a row has no value.
 
     Titles and descriptions are measured where there is one, photos where one could be read: that
     they are missing is a column of its own.
 
     Returns:
-        Name → float64 of shape (k,) for numbers, 0 and 1 for proportions, Unicode for
-        categories, float64 of shape (k, d) for embeddings.
+        Name → shape (n,) for numbers, proportions (bool) and categories (Unicode), shape (n, d)
+        for embeddings.
     """
     columns = feature_columns(rows)
     status = columns["image_status"]
@@ -103,15 +105,24 @@ def watched_values(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
         "no_title": ~titled,
         "missing_photo": status == "missing",
         "unreadable_photo": status == "unreadable",
-        "designation_length": columns["designation_length"][titled],
-        "designation_words": columns["designation_words"][titled],
-        "digit_share": columns["digit_share"][titled],
-        "upper_share": columns["upper_share"][titled],
-        "description_length": columns["description_length"][described],
-        "description_words": columns["description_words"][described],
+        "has_description": described,
+        "has_markup": columns["has_markup"] == 1,
         "prdtypecode": columns["prdtypecode"].astype(str),
     }
-    return {watched.name: _present(made[watched.name], watched.kind) for watched in WATCHED}
+    for names, present in ((_OF_TITLE, titled), (_OF_DESCRIPTION, described)):
+        made |= {name: np.where(present, columns[name], np.nan) for name in names}
+    return {watched.name: made[watched.name] for watched in WATCHED}
+
+
+def watched_values(rows: Sequence[FeatureRow]) -> dict[str, NDArray[Any]]:
+    """Values of each watched column, of the rows that have one.
+
+    Returns:
+        Name → float64 of shape (k,) for numbers, 0 and 1 for proportions, Unicode for
+        categories, float64 of shape (k, d) for embeddings.
+    """
+    columns = watched_columns(rows)
+    return {watched.name: _present(columns[watched.name], watched.kind) for watched in WATCHED}
 
 
 def _present(values: NDArray[Any], kind: Kind) -> NDArray[Any]:

@@ -1,12 +1,12 @@
 """Decisions from the store's history, and into it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 from rakuten.monitoring.decision import Action, PastDecision, decide
-from rakuten.monitoring.evidence import CheckedWindow, LabelEvidence, Outcome
+from rakuten.monitoring.evidence import CheckedWindow, LabelEvidence, Outcome, Reason
 from rakuten.params import RetrainingParams
 from rakuten.store.database import Database
 from rakuten.store.monitoring import (
@@ -20,13 +20,20 @@ from rakuten.store.records import new_prediction_id
 
 LABELS: Final = "label_evidence"
 """Key of the findings of a run that holds its :class:`LabelEvidence`."""
+FAULTS: Final = "faults"
+"""Key of the findings of a run that holds faults of the log, each a :class:`Reason`."""
 
 _RUNS: Final = 200
 
 
-def label_findings(labels: LabelEvidence) -> dict[str, Any]:
-    """Label evidence in the form in which a run's findings keep it."""
-    return {LABELS: asdict(labels)}
+def decision_findings(labels: LabelEvidence, faults: Sequence[Reason] = ()) -> dict[str, Any]:
+    """What a decision looks at besides the outcome, in the form in which a run's findings keep it.
+
+    Args:
+        labels: scores from labels.
+        faults: of the log itself.
+    """
+    return {LABELS: asdict(labels), FAULTS: [asdict(fault) for fault in faults]}
 
 
 def checked_window(run: MonitorRun) -> CheckedWindow:
@@ -35,8 +42,9 @@ def checked_window(run: MonitorRun) -> CheckedWindow:
         outcome = Outcome(run.outcome)
         kept: Mapping[str, Any] | None = run.findings.get(LABELS)
         labels = None if kept is None else LabelEvidence(**kept)
+        faults = tuple(Reason(**fault) for fault in run.findings.get(FAULTS, ()))
     except (AttributeError, TypeError, ValueError):
-        outcome, labels = Outcome.CHECK_FAILED, None
+        outcome, labels, faults = Outcome.CHECK_FAILED, None, ()
     return CheckedWindow(
         run_id=run.run_id,
         checked_at=run.finished_at or run.started_at,
@@ -45,18 +53,26 @@ def checked_window(run: MonitorRun) -> CheckedWindow:
         start=run.window_start,
         end=run.window_end,
         labels=labels,
+        faults=faults,
     )
 
 
 def decide_and_record(
     database: Database,
     model_name: str,
-    live_version: int,
+    live_version: int | None,
     *,
     now: datetime,
     params: RetrainingParams,
 ) -> DecisionRecord:
     """Decide on the newest runs of a model, and keep the decision before anybody acts on it.
+
+    Args:
+        database: the store.
+        model_name: of the registered model.
+        live_version: version that answers now, None where nobody knows.
+        now: the moment of the decision.
+        params: the section ``monitoring.retraining`` of ``params.yaml``.
 
     Raises:
         DatabaseAwayError: nobody answered; nothing was decided, or nobody knows: do not act.

@@ -37,7 +37,10 @@ class MonitorRun:
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """What was decided: the reasons as JSON values, and the ids of the runs that they rest on."""
+    """What was decided: the reasons as JSON values, and the ids of the runs that they rest on.
+
+    ``finished_at`` and ``result`` (JSON values) are None until it is known what came of it.
+    """
 
     decision_id: str
     created_at: datetime
@@ -46,6 +49,8 @@ class DecisionRecord:
     action: str
     reasons: list[dict[str, Any]]
     evidence: list[str]
+    finished_at: datetime | None = None
+    result: dict[str, Any] | None = None
 
 
 def put_run(database: Database, run: MonitorRun) -> None:
@@ -59,7 +64,7 @@ def put_run(database: Database, run: MonitorRun) -> None:
         insert = insert_for(connection, monitor_runs)
         values = {c.name: insert.excluded[c.name] for c in monitor_runs.c if not c.primary_key}
         statement = insert.on_conflict_do_update(index_elements=["run_id"], set_=values)
-        _execute(connection, statement, run)
+        _execute(connection, statement, vars(run))
 
 
 def read_runs(database: Database, limit: int, *, model_name: str | None = None) -> list[MonitorRun]:
@@ -86,7 +91,7 @@ def put_decision(database: Database, decision: DecisionRecord) -> None:
     """
     with database.write() as connection:
         statement = insert_for(connection, decisions).on_conflict_do_nothing()
-        _execute(connection, statement, decision)
+        _execute(connection, statement, vars(decision))
 
 
 def read_decisions(
@@ -112,8 +117,35 @@ def read_decisions(
         return [DecisionRecord(**row) for row in rows]
 
 
-def _execute(connection: sa.Connection, statement: Any, row: MonitorRun | DecisionRecord) -> None:
+def finish_decision(
+    database: Database, decision_id: str, *, result: dict[str, Any], now: datetime
+) -> None:
+    """Write what came of a decision; the first result stays.
+
+    Raises:
+        DatabaseAwayError: nobody answered.
+        RecordRefusedError: there is no such decision, or JSON has no word for the result.
+    """
+    ours = decisions.c.decision_id == decision_id
+    unfinished = sa.update(decisions).where(ours, decisions.c.finished_at.is_(None))
+    with database.write() as connection:
+        if connection.execute(sa.select(ours).where(ours)).first() is None:
+            raise RecordRefusedError(f"There is no decision {decision_id} to finish.")
+        _execute(connection, unfinished, {"finished_at": now, "result": result})
+
+
+def open_retraining(database: Database, model_name: str) -> DecisionRecord | None:
+    """The newest decision to retrain a model, if it has no result; older ones are overtaken.
+
+    Raises:
+        DatabaseAwayError: nobody answered.
+    """
+    newest = read_decisions(database, 1, model_name=model_name, action="retrain")
+    return next((one for one in newest if one.finished_at is None), None)
+
+
+def _execute(connection: sa.Connection, statement: Any, values: dict[str, Any]) -> None:
     try:
-        connection.execute(statement, vars(row))
+        connection.execute(statement, values)
     except (TypeError, ValueError) as error:  # where psycopg writes JSON itself
         raise RecordRefusedError(f"A row of monitoring cannot be stored: {error}.") from error

@@ -145,4 +145,7 @@ decisions: Final = sa.Table(
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
+    # NULL until somebody has carried it out, or has found that it cannot be.
+    sa.Column("finished_at", UtcTime),
+    sa.Column("result", sa.JSON(none_as_null=True)),
 )

@@ -48,9 +48,9 @@ class Window:
 class WindowRow:
     """What monitoring reads of an answer; never its text, nor the photo's name.
 
-    ``features`` is None where there is nothing to compare: ``state`` says whether the row was
-    "erased" (type, confidence and decision still count) or is "damaged" (nothing of it does).
-    ``alternatives`` are (type, probability).
+    ``state`` says whether the row is "whole", was "erased" (type, confidence and decision still
+    count; ``features`` are what is left of them) or is "damaged" (nothing of it counts, and
+    ``features`` is None). ``alternatives`` are (type, probability).
     """
 
     prediction_id: str
@@ -163,7 +163,7 @@ def _row(found: Any) -> WindowRow:
         model_version=found.model_version,
         state=state,
         alternatives=(listed or ()) if whole else (),
-        features=features if state == "whole" else None,
+        features=features if whole else None,
     )
 
 

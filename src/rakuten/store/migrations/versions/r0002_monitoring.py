@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("action", sa.String(16), nullable=False),
         sa.Column("reasons", sa.JSON, nullable=False),
         sa.Column("evidence", sa.JSON, nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True)),
+        sa.Column("result", sa.JSON),
         sa.PrimaryKeyConstraint("decision_id", name="pk_decisions"),
     )
     op.create_index("ix_decisions_created_at", "decisions", ["created_at"])

@@ -1,0 +1,1 @@
+"""Tests of the flows' parts that need no Prefect server."""
