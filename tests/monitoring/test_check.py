@@ -14,6 +14,7 @@ from rakuten.errors import DatabaseAwayError
 from rakuten.monitoring import check as module
 from rakuten.monitoring import report
 from rakuten.monitoring.evidence import Outcome
+from rakuten.monitoring.window import Seen
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.store.feedback import put_feedback
 from rakuten.store.monitoring import read_decisions, read_runs
@@ -170,7 +171,7 @@ def test_whatever_evidently_raises_is_a_failed_check(
 def test_findings_that_the_store_refuses_are_a_failed_check(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.Seen, "findings", lambda _: {"share": float("nan")})
+    monkeypatch.setattr(Seen, "findings", lambda _: {"share": float("nan")})
     assert_failed(shop, "Out of range float")
 
 
