@@ -32,7 +32,7 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(r"\brakuten ((?:data |keys |runs )?[a-z]+)", _code(document.read_text()))
+    commands = re.findall(r"\brakuten ((?:data |drift |keys |runs )?[a-z-]+)", _code(document.read_text()))
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
         assert found.exit_code == 0, f"{document.name} names 'rakuten {command}'"
@@ -43,7 +43,7 @@ def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
     shown = re.findall(
-        r"\brakuten ((?:data |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
+        r"\brakuten ((?:data |drift |keys |runs )?[a-z-]+)([^\n`]*)", _code(document.read_text())
     )
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
