@@ -32,7 +32,9 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(r"\brakuten ((?:data |drift |keys |runs )?[a-z-]+)", _code(document.read_text()))
+    commands = re.findall(
+        r"\brakuten ((?:data |drift |keys |runs )?[a-z-]+)", _code(document.read_text())
+    )
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
         assert found.exit_code == 0, f"{document.name} names 'rakuten {command}'"

@@ -21,7 +21,10 @@ from rakuten.store.monitoring import read_decisions, read_runs
 from rakuten.store.retention import erase
 from tests.monitoring.conftest import HELD_OUT_F1, NAME, NOON, Shop, make_home
 from tests.monitoring.material import make_rows, without_photos
+from tests.store.conftest import MakePostgres, cluster, make_postgres
 from tests.store.material import make_feedback
+
+__all__ = ["cluster", "make_postgres"]
 
 HOUR = timedelta(hours=1)
 FEW = make_rows(40, 3)
@@ -110,6 +113,21 @@ def test_labels_of_a_longer_time_are_scored_beside_the_estimate(shop: Shop) -> N
     assert found.run.findings["expected"]["accuracy"] == pytest.approx(0.9)
     assert "performance_drop" in [reason["code"] for reason in found.decision.reasons]
     assert shop.check(NOON, label_days=1).run.findings["performance"]["labels"] == 0
+
+
+@pytest.mark.servers
+def test_check_is_the_same_on_postgresql(shop: Shop, make_postgres: MakePostgres) -> None:
+    settings = shop.settings.model_copy(update={"database_url": make_postgres()})
+    shop = replace(shop, settings=settings)
+    sent = shop.send([*FEW, [1, 2], {"language": "fr"}], NOON - HOUR)
+    erase(shop.database, sent[0].prediction_id)
+    found = shop.check(NOON)
+    assert (found.run.outcome, found.run.rows, found.run.error) == ("not_enough_data", 42, None)
+    drift = found.run.findings["drift"]
+    assert (drift["n_window"], drift["n_corrupt"], drift["n_erased"]) == (39, 2, 1)
+    assert found.decision.action == "alert"
+    assert read_runs(shop.database, 9) == [found.run]
+    assert read_decisions(shop.database, 9) == [found.decision]
 
 
 def assert_failed(shop: Shop, word: str, *, version: int | None = 1) -> None:
