@@ -28,6 +28,7 @@ __all__ = ["cluster", "make_postgres"]
 
 HOUR = timedelta(hours=1)
 FEW = make_rows(40, 3)
+ROOM_FOR_ONE = "16k"
 
 
 @pytest.mark.slow
@@ -219,3 +220,17 @@ def test_store_that_is_down_decides_nothing_and_says_so(shop: Shop, tmp_path: Pa
 
 def test_name_of_the_model_is_that_of_the_settings(shop: Shop) -> None:
     assert shop.check(NOON).run.model_name == NAME
+
+
+def test_report_that_cannot_say_the_decision_stays_without_and_the_decision_stands(
+    shop: Shop, small_disk: Callable[[Path, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Room for one report, and not for another beside it that would take its place."""
+    shop.send(FEW, NOON - HOUR)
+    small_disk(shop.paths.reports, ROOM_FOR_ONE)
+    found = shop.check(NOON)
+    assert (found.run.outcome, found.run.error) == ("not_enough_data", None)
+    assert read_decisions(shop.database, 9) == [found.decision]
+    assert "does not say what was decided" in caplog.text
+    assert found.report
+    assert "Nothing was decided when" in found.report.read_text()

@@ -18,7 +18,7 @@ from rakuten.models.reference import REFERENCE, read_reference
 from rakuten.tracking.registry import CHAMPION, Registry, Version
 
 FOLDER: Final = Path(".rakuten/references")
-"""Where references are kept below the project folder: a manifest and a sample, about 1 MB each."""
+"""Where references are kept below the project folder: a manifest and a sample of each model."""
 KEPT: Final = 5
 
 _FILES: Final = (MANIFEST, f"{REFERENCE}.npz")
