@@ -4,20 +4,35 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rakuten.models.model_directory import FORMAT_VERSION
-from rakuten.settings import ProjectPaths
+from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages.train import TrainOutcome
 from rakuten.text import TEXT_VERSION
 from tests.conftest import REPOSITORY
 from tests.features.networks import save_network
+from tests.monitoring.conftest import Shop, make_home
+from tests.monitoring.material import make_rows
 
 pytestmark = pytest.mark.slow
 
-HEAVY = ("mlflow", "dvc", "pandas", "pandera", "matplotlib", "sklearn", "scipy", "numpy", "cv2")
+HEAVY = (
+    "mlflow",
+    "dvc",
+    "evidently",
+    "sqlalchemy",
+    "pandas",
+    "pandera",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "numpy",
+    "cv2",
+)
 
 _BASE = """
 import sys
@@ -49,6 +64,22 @@ with TestClient(app) as client:
     print(client.get("/healthz").status_code, client.get("/readyz").status_code)
 """
 
+_FLOWS = """
+import sys
+from importlib.util import find_spec
+strangers = ("onnxruntime", "streamlit", "distributed", "pytest")
+absent = [n for n in strangers if find_spec(n)]
+assert not absent, absent
+from pathlib import Path
+import prefect
+from rakuten.monitoring.check import check_traffic
+from rakuten.params import MonitoringParams
+from rakuten.settings import ProjectPaths, Settings
+found = check_traffic(ProjectPaths(Path(sys.argv[1])), Settings(), MonitoringParams())
+assert "drawDashboard" in found.report.read_text()
+print(found.run.outcome, found.decision.action)
+"""
+
 
 def _make_environment(folder: Path, lock: str) -> Path:
     """Python of an environment made from one lock file alone."""
@@ -76,6 +107,12 @@ def serve_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _make_environment(tmp_path_factory.mktemp("serve") / "venv", "requirements/serve.txt")
 
 
+@pytest.fixture(scope="module")
+def flows_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of flows and monitoring."""
+    return _make_environment(tmp_path_factory.mktemp("flows") / "venv", "requirements/flows.txt")
+
+
 def _run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     return subprocess.run(
@@ -97,6 +134,23 @@ def test_the_serve_install_makes_the_application_without_the_pipeline(
     done = _run(serve_python, "-c", _SERVE, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "200 503"
+
+
+def test_the_flows_install_checks_traffic_and_reports(flows_python: Path, tmp_path: Path) -> None:
+    shop = Shop(make_home(tmp_path), Settings())
+    rows = make_rows(120, 3, text_embedding=None, image_embedding=None)  # whose charts take long
+    shop.send(rows, datetime.now(UTC) - timedelta(hours=1))
+    done = _run(flows_python, "-c", _FLOWS, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["none", "nothing"]
+
+
+def test_the_base_install_says_what_monitoring_needs(base_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{}\n")
+    refused = _run(base_python, "-m", "rakuten.cli", "--root", str(tmp_path), "monitor")
+    assert refused.returncode == 1
+    assert "pip install '.[monitor]'" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_the_base_install_shows_help_and_names_the_missing_extra(

@@ -14,16 +14,21 @@ from rakuten.errors import DatabaseAwayError
 from rakuten.monitoring import check as module
 from rakuten.monitoring import report
 from rakuten.monitoring.evidence import Outcome
+from rakuten.monitoring.window import Seen
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.store.feedback import put_feedback
 from rakuten.store.monitoring import read_decisions, read_runs
 from rakuten.store.retention import erase
 from tests.monitoring.conftest import HELD_OUT_F1, NAME, NOON, Shop, make_home
 from tests.monitoring.material import make_rows, without_photos
+from tests.store.conftest import MakePostgres, cluster, make_postgres
 from tests.store.material import make_feedback
+
+__all__ = ["cluster", "make_postgres"]
 
 HOUR = timedelta(hours=1)
 FEW = make_rows(40, 3)
+ROOM_FOR_ONE = "16k"
 
 
 @pytest.mark.slow
@@ -111,6 +116,21 @@ def test_labels_of_a_longer_time_are_scored_beside_the_estimate(shop: Shop) -> N
     assert shop.check(NOON, label_days=1).run.findings["performance"]["labels"] == 0
 
 
+@pytest.mark.servers
+def test_check_is_the_same_on_postgresql(shop: Shop, make_postgres: MakePostgres) -> None:
+    settings = shop.settings.model_copy(update={"database_url": make_postgres()})
+    shop = replace(shop, settings=settings)
+    sent = shop.send([*FEW, [1, 2], {"language": "fr"}], NOON - HOUR)
+    erase(shop.database, sent[0].prediction_id)
+    found = shop.check(NOON)
+    assert (found.run.outcome, found.run.rows, found.run.error) == ("not_enough_data", 42, None)
+    drift = found.run.findings["drift"]
+    assert (drift["n_window"], drift["n_corrupt"], drift["n_erased"]) == (39, 2, 1)
+    assert found.decision.action == "alert"
+    assert read_runs(shop.database, 9) == [found.run]
+    assert read_decisions(shop.database, 9) == [found.decision]
+
+
 def assert_failed(shop: Shop, word: str, *, version: int | None = 1) -> None:
     """The check ends as failed, people are alerted, nothing is retrained, all is in the store."""
     found = shop.check(NOON)
@@ -170,7 +190,7 @@ def test_whatever_evidently_raises_is_a_failed_check(
 def test_findings_that_the_store_refuses_are_a_failed_check(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.Seen, "findings", lambda _: {"share": float("nan")})
+    monkeypatch.setattr(Seen, "findings", lambda _: {"share": float("nan")})
     assert_failed(shop, "Out of range float")
 
 
@@ -200,3 +220,17 @@ def test_store_that_is_down_decides_nothing_and_says_so(shop: Shop, tmp_path: Pa
 
 def test_name_of_the_model_is_that_of_the_settings(shop: Shop) -> None:
     assert shop.check(NOON).run.model_name == NAME
+
+
+def test_report_that_cannot_say_the_decision_stays_without_and_the_decision_stands(
+    shop: Shop, small_disk: Callable[[Path, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Room for one report, and not for another beside it that would take its place."""
+    shop.send(FEW, NOON - HOUR)
+    small_disk(shop.paths.reports, ROOM_FOR_ONE)
+    found = shop.check(NOON)
+    assert (found.run.outcome, found.run.error) == ("not_enough_data", None)
+    assert read_decisions(shop.database, 9) == [found.decision]
+    assert "does not say what was decided" in caplog.text
+    assert found.report
+    assert "Nothing was decided when" in found.report.read_text()

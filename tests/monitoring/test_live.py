@@ -1,5 +1,6 @@
 """The champion's reference: fetched once, verified, kept by the model's hash."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -57,13 +58,17 @@ def test_another_champion_has_its_own_reference_and_only_some_stay(tmp_path: Pat
         old = tmp_path / FOLDER / f"{number:064x}"
         shutil.copytree(tmp_path / FOLDER / first.model_sha256, old)
     shutil.rmtree(tmp_path / FOLDER / first.model_sha256)
+    for name in ("fetching-killed", "fetching-now"):
+        (tmp_path / FOLDER / name).mkdir()
+    os.utime(tmp_path / FOLDER / "fetching-killed", (0, 0))
     rows = make_rows(120, 77)
     write_reference(shop.paths.model, rows)
     register_champion(shop.paths, shop.settings)
     found = read(shop)
     assert (found.version.number, found.reference) == (2, rows)
     names = [path.name for path in (tmp_path / FOLDER).iterdir()]
-    assert len(names) == KEPT
+    assert len(names) == KEPT + 1
+    assert "fetching-now" in names
     assert found.version.model_sha256 in names
 
 

@@ -3,8 +3,8 @@
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +18,12 @@ from rakuten.models.reference import REFERENCE, read_reference
 from rakuten.tracking.registry import CHAMPION, Registry, Version
 
 FOLDER: Final = Path(".rakuten/references")
-"""Where references are kept below the project folder: a manifest and a sample, about 1 MB each."""
+"""Where references are kept below the project folder: a manifest and a sample of each model."""
 KEPT: Final = 5
 
 _FILES: Final = (MANIFEST, f"{REFERENCE}.npz")
+_SCRATCH: Final = "fetching-"
+_SCRATCH_SECONDS: Final = 3600.0
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -95,9 +97,9 @@ def _fetch(registry: Registry, version: Version, kept: Path) -> None:
     staged = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.staged")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="reference-", dir=kept.parent) as scratch:
+        with TemporaryDirectory(prefix=_SCRATCH, dir=kept.parent) as scratch:
             directory = registry.download(version, Path(scratch))
-            read_reference(directory)  # verifies every file of the model
+            _verify(version, directory)
             staged.mkdir()
             for name in _FILES:
                 shutil.copyfile(directory / name, staged / name)
@@ -109,8 +111,23 @@ def _fetch(registry: Registry, version: Version, kept: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+def _verify(version: Version, directory: Path) -> None:
+    try:
+        read_reference(directory)  # looks at every file of the model
+    except ModelError as error:
+        raise ModelError(
+            f"The artifact of {version} is damaged: {error.message}",
+            hint="make another version live, or train and register it again",
+        ) from error
+
+
 def _prune(folder: Path) -> None:
-    found = [path for path in folder.iterdir() if _SHA256.fullmatch(path.name)]
-    for path in sorted(found, key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        with suppress(OSError):
-            shutil.rmtree(path)
+    """Remove all references but the newest, and what killed processes left."""
+    found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+    gone = [path for path in found if _SHA256.fullmatch(path.name)][:-KEPT]
+    ended = time.time() - _SCRATCH_SECONDS
+    for path in found:
+        if path.name.startswith((_SCRATCH, ".")) and path.stat().st_mtime < ended:
+            gone.append(path)
+    for path in gone:
+        shutil.rmtree(path, ignore_errors=True)

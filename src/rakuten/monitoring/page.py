@@ -23,7 +23,7 @@ OUTCOMES: Final = {
 
 # Nothing is fetched from anywhere, whatever the scripts below would like.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:"
 )
 _HEAD: Final = (

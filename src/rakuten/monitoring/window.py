@@ -1,7 +1,7 @@
 """A window of live traffic beside what is known of the model that answered it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,16 +16,16 @@ from rakuten.monitoring.live import LiveModel
 from rakuten.monitoring.performance import Performance, read_performance
 from rakuten.params import MonitoringParams
 from rakuten.store.database import Database
-from rakuten.store.windows import Window, WindowRow, read_window
+from rakuten.store.windows import Window, read_window
 
 
 @dataclass(frozen=True)
 class Seen:
     """What a window showed.
 
-    ``rows`` are the whole rows among the ``read`` ones; ``start`` and ``end`` are the times of
-    the oldest and the newest row that was read. ``performance`` is that of a longer time, as far
-    as labels go; ``expected`` needs none and is that of the window.
+    ``rows`` are the whole rows among the ``read`` ones, oldest first; ``start`` and ``end`` are
+    the times of the oldest and the newest row that was read. ``performance`` is that of a longer
+    time, as far as labels go; ``expected`` needs none and is that of the window.
     """
 
     live: LiveModel
@@ -85,6 +85,7 @@ def look_at_traffic(
         until=now, limit=params.window_rows, model_name=model_name, model_version=number
     )
     rows = [row for chunk in read_window(database, window) for row in chunk]
+    rows.reverse()  # charts run from the oldest to the newest
     note(f"comparing {len(rows)} answers of {live.version} with {len(live.reference)} of its own")
     drift = check_drift([row.features for row in rows], live.reference)
     longer = Window(
@@ -99,16 +100,12 @@ def look_at_traffic(
         live=live,
         read=len(rows),
         rows=check_rows([row.features for row in rows], like=live.reference).rows,
-        start=min(_times(rows), default=None),
-        end=max(_times(rows), default=None),
+        start=rows[0].created_at if rows else None,
+        end=rows[-1].created_at if rows else None,
         drift=drift,
         performance=read_performance(database, longer),
         expected=expect_performance(rows),
     )
-
-
-def _times(rows: Sequence[WindowRow]) -> list[datetime]:
-    return [row.created_at for row in rows]
 
 
 def _fault(finding: Finding) -> Reason:
