@@ -16,7 +16,8 @@ from rakuten.features.encoder import create_encoder
 from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
-from rakuten.models.train_model import Trained, fit_model, split_rows
+from rakuten.models.train_model import Trained, fit_model
+from rakuten.models.training_rows import split_rows
 from rakuten.params import (
     ImageBranchParams,
     JointBranchParams,

@@ -12,6 +12,7 @@ from rakuten.cli import (
     data,
     evaluate,
     execute,
+    feedback,
     models,
     preflight,
     promotion,
@@ -60,6 +61,7 @@ promotion.add_to(app)
 models.register(app)
 serve.register(app)
 data.register(app)
+feedback.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
 

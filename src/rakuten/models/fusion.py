@@ -143,6 +143,7 @@ def train_fusion(
     classes: int,
     params: FusionParams,
     threads: int = 1,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[Fusion, NDArray[np.float64]]:
     """Fit every case on out-of-fold scores, and cross-fit it.
 
@@ -159,40 +160,47 @@ def train_fusion(
         classes: number of classes.
         params: how hard weights are pulled.
         threads: folds that are fitted at the same time; the result does not depend on it.
+        weights: how much each row counts, shape (n,); None: each counts once.
 
     Returns:
         The fusion, and probabilities of shape (n, classes) of each row by a fusion that has
         not seen its fold.
     """
     present = with_joint(present)
+    counted = np.ones(len(codes)) if weights is None else weights
     trained = frozenset(scores)
     cases: dict[Branches, Calibration] = {}
     answers: dict[str, NDArray[np.float64]] = {}
-    cross_fitted = _cross_fitted_priors(codes, folds, classes)
+    cross_fitted = _cross_fitted_priors(codes, counted, folds, classes)
     for branches in CASES:
         unseen = "joint" in scores and branches == ("text", "image")
         if not trained.issuperset(branches) or unseen:
             continue
         rows = np.flatnonzero(np.logical_and.reduce([present[branch] for branch in branches]))
         parts = [scores[branch][rows] for branch in branches]
-        case = _Case(parts, codes[rows], classes, params)
+        case = _Case(parts, codes[rows], counted[rows], classes, params)
         cases[branches] = case.fit(slice(None))
         spread = np.empty((len(codes), classes))
         spread[rows] = case.cross_fit(folds[rows], threads)
         for branch in branches if len(branches) > 1 else ():
             single = cases.get((branch,))
-            if single and not _beats(spread[rows], answers[branch][rows], codes[rows]):
+            if single and not _beats(
+                spread[rows], answers[branch][rows], codes[rows], counted[rows]
+            ):
                 cases[branches] = _alone(single, branches.index(branch), len(branches))
                 spread = answers[branch]
         if len(branches) == 1:
             answers[branches[0]] = spread
         own = case_rows(branches, present, trained)
         cross_fitted[own] = spread[own]
-    return Fusion(cases, _priors(codes, classes)), cross_fitted
+    return Fusion(cases, _priors(codes, counted, classes)), cross_fitted
 
 
 def _beats(
-    together: NDArray[np.float64], alone: NDArray[np.float64], codes: NDArray[np.int64]
+    together: NDArray[np.float64],
+    alone: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    counted: NDArray[np.float64],
 ) -> bool:
     """Whether one set of answers surely has the better weighted F1.
 
@@ -202,7 +210,8 @@ def _beats(
         return True
     mine, theirs = together.argmax(axis=1), alone.argmax(axis=1)
 
-    def gain(weights: NDArray[np.float64]) -> float:
+    def gain(drawn: NDArray[np.float64]) -> float:
+        weights = drawn * counted
         return weighted_f1(codes, mine, weights) - weighted_f1(codes, theirs, weights)
 
     return bootstrap(gain, np.arange(len(codes)), resamples=_RESAMPLES).lower > 0
@@ -221,12 +230,15 @@ class _Case:
 
     scores: Sequence[NDArray[np.float64]]
     codes: NDArray[np.int64]
+    weights: NDArray[np.float64]
     classes: int
     params: FusionParams
 
     def fit(self, rows: slice | NDArray[np.bool_]) -> Calibration:
         parts = [values[rows] for values in self.scores]
-        return _fit_calibration(parts, self.codes[rows], self.classes, self.params)
+        return _fit_calibration(
+            parts, self.codes[rows], self.weights[rows], self.classes, self.params
+        )
 
     def cross_fit(self, folds: NDArray[np.int64], threads: int) -> NDArray[np.float64]:
         """Probabilities of each row by a calibration that has not seen its fold."""
@@ -242,31 +254,39 @@ class _Case:
         return result
 
 
-def _priors(codes: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    counts = np.bincount(codes, minlength=classes) + 1.0
+def _priors(
+    codes: NDArray[np.int64], weights: NDArray[np.float64], classes: int
+) -> NDArray[np.float64]:
+    counts = np.bincount(codes, weights, minlength=classes) + 1.0
     return np.asarray(counts / counts.sum())
 
 
 def _cross_fitted_priors(
-    codes: NDArray[np.int64], folds: NDArray[np.int64], classes: int
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    classes: int,
 ) -> NDArray[np.float64]:
     """What rows that bring nothing get, shape (n, classes)."""
     result = np.empty((len(codes), classes))
     for fold in np.unique(folds):
-        result[folds == fold] = _priors(codes[folds != fold], classes)
+        others = folds != fold
+        result[~others] = _priors(codes[others], weights[others], classes)
     return result
 
 
 def _fit_calibration(
     scores: Sequence[NDArray[np.float64]],
     codes: NDArray[np.int64],
+    counted: NDArray[np.float64],
     classes: int,
     params: FusionParams,
 ) -> Calibration:
     """Penalised maximum likelihood of common weights, deviations from them, biases and noise.
 
     Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
-    prior: a narrow one on what a type's score says of another type, a wider one on the rest.
+    prior: a narrow one on what a type's score says of another type, a wider one on the rest. The
+    likelihood of each row counts by its weight (``counted``).
     """
     from scipy.optimize import minimize  # training only: serving starts faster
 
@@ -291,10 +311,11 @@ def _fit_calibration(
         hit = explained[np.arange(rows), codes]
         likelihood = (1 - noise) * hit + noise / classes
         free = theta[branches:-1]
-        loss = -float(np.log(likelihood).sum()) + 0.5 * float(penalties @ free**2)
-        residual = ((1 - noise) * hit / likelihood)[:, None] * (explained - truth)
+        loss = -float((counted * np.log(likelihood)).sum()) + 0.5 * float(penalties @ free**2)
+        blame = counted * ((1 - noise) * hit / likelihood)
+        residual = blame[:, None] * (explained - truth)
         weights = (inputs.T @ residual).reshape(branches, classes, classes)
-        by_noise = ((hit - 1 / classes) / likelihood).sum() * noise * (1 - noise)
+        by_noise = (counted * ((hit - 1 / classes) / likelihood)).sum() * noise * (1 - noise)
         gradient = np.concatenate(
             [
                 np.trace(weights, axis1=1, axis2=2),

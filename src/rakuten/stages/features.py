@@ -73,7 +73,13 @@ def run_features(
         write_vectors(
             paths.processed / VECTORS,
             image_vectors(
-                encoder, paths.raw, merged, threads=threads, cache=known, progress=progress
+                encoder,
+                paths.raw,
+                paths.feedback,
+                merged,
+                threads=threads,
+                cache=known,
+                progress=progress,
             ),
             rows=len(merged),
             dimension=encoder.dimension,
