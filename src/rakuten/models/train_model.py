@@ -44,6 +44,7 @@ def fit_model(
     encoder: ImageEncoder,
     params: TrainParams,
     weights: NDArray[np.float64] | None = None,
+    repeats: NDArray[np.float64] | None = None,
     copy_of: NDArray[np.int64] | None = None,
     threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
@@ -58,6 +59,7 @@ def fit_model(
         encoder: what made ``vectors``.
         params: the train section of ``params.yaml``.
         weights: how much each row counts in all that learns from labels, shape (n,); None: once.
+        repeats: factor of the weight where a branch learns, shape (n,); None: 1.
         copy_of: for each row, that of ``rows`` whose fold it shares, shape (n,); None: its own.
             Whatever a row is predicted by has then seen no copy of it either.
         threads: threads to train with; the result does not depend on it.
@@ -81,6 +83,7 @@ def fit_model(
         positions=positions,
         folds=folds if copy_of is None else folds[copy_of],
         weights=np.ones(len(rows)) if weights is None else weights,
+        repeats=np.ones(len(rows)) if repeats is None else repeats,
         classes=len(codes),
         present={
             "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
@@ -132,11 +135,17 @@ class _Task:
     positions: NDArray[np.int64]
     folds: NDArray[np.int64]
     weights: NDArray[np.float64]
+    repeats: NDArray[np.float64]
     classes: int
     present: dict[str, NDArray[np.bool_]]
     blocks: tuple[int, ...]
     params: TrainParams
     threads: int
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """What each row counts where a branch learns."""
+        return self.weights * self.repeats
 
 
 def _fit_branches(
@@ -157,7 +166,7 @@ def _fit_branches(
             params=params.text,
             threads=task.threads,
             seed=params.seed,
-            weights=task.weights[mine],
+            weights=task.costs[mine],
         )
         scores["text"] = _spread(found, mine, len(task.rows))
     mine = np.flatnonzero(task.present["image"])
@@ -173,7 +182,7 @@ def _fit_branches(
             seed=params.seed,
             blocks=task.blocks,
             threads=task.threads,
-            weights=task.weights[mine],
+            weights=task.costs[mine],
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
@@ -207,7 +216,7 @@ def _fit_joint(
         params=task.params.joint,
         seed=task.params.seed,
         threads=task.threads,
-        weights=task.weights[mine],
+        weights=task.costs[mine],
     )
     scores["joint"] = _spread(found, mine, len(task.rows))
     return joint

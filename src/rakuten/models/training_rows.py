@@ -43,6 +43,7 @@ class TrainingRows:
     Attributes:
         rows: positions in the feature table, ascending, shape (n,).
         weights: how much each counts, shape (n,).
+        repeats: how many answers each stands for where a branch learns from it, shape (n,).
         copy_of: for each, a position in ``rows`` that stands for it and its copies, shape (n,);
             rows that have no copy among the corrections stand for themselves.
         feedback: what became of the corrections (:func:`choose_rows`); empty where there are none.
@@ -50,6 +51,7 @@ class TrainingRows:
 
     rows: NDArray[np.int64]
     weights: NDArray[np.float64]
+    repeats: NDArray[np.float64]
     copy_of: NDArray[np.int64]
     feedback: dict[str, Any]
 
@@ -96,8 +98,10 @@ def choose_rows(
     that no training row of the catalogue has (``unknown_type``): a model that has met a type
     once or twice, and is scored on none of it, must not answer with it. A catalogue row with
     the same text and the same photo as a correction is ``replaced`` by it. A correction counts
-    ``params.weight`` times the answers of that product that were corrected so, ten at most.
-    With weight 0 the corrections are left aside (``weight_zero``), and nothing is replaced.
+    ``params.weight``. Where a branch learns from it, that is times the answers of this product
+    that were corrected so, ten at most; what judges answers (fusion, threshold) takes it once,
+    for a product that was seen ten times is one piece of evidence. With weight 0 the corrections
+    are left aside (``weight_zero``), and nothing is replaced.
 
     Args:
         features: feature table, corrections among its rows.
@@ -107,7 +111,8 @@ def choose_rows(
     corrected = (features["source"] == catalog.CORRECTIONS).to_numpy()
     if not corrected.any():
         rows = np.flatnonzero(~held_out)
-        return TrainingRows(rows, np.ones(len(rows)), np.arange(len(rows)), {})
+        once = np.ones(len(rows))
+        return TrainingRows(rows, once, once, np.arange(len(rows)), {})
     text, image, product = _keys(features)
     known = ~held_out & ~corrected
     reasons = np.full(len(features), "", dtype=object)
@@ -120,7 +125,8 @@ def choose_rows(
     replaced = known & _shared(product, used)
     rows = np.flatnonzero((known & ~replaced) | used)
     answers = features["answers"].astype(int).clip(upper=MOST_ANSWERS).to_numpy()
-    weights = np.where(corrected, params.weight * answers, 1.0)[rows]
+    weights = np.where(corrected, params.weight, 1.0)[rows]
+    repeats = np.where(corrected, answers, 1)[rows].astype(np.float64)
     near = np.flatnonzero((_shared(text, used) | _shared(image, used))[rows])
     copy_of = np.arange(len(rows))
     pairs = zip(text.iloc[rows[near]], image.iloc[rows[near]], strict=True)
@@ -135,7 +141,7 @@ def choose_rows(
         "replaced": int(replaced.sum()),
         "weight": params.weight,
     }
-    return TrainingRows(rows, weights, copy_of, found)
+    return TrainingRows(rows, weights, repeats, copy_of, found)
 
 
 def _keys(features: "pd.DataFrame") -> "tuple[pd.Series, pd.Series, pd.Series]":

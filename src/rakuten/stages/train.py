@@ -80,6 +80,7 @@ def run_train(
         encoder=load_encoder(paths.processed / ENCODER),
         params=params.train,
         weights=chosen.weights,
+        repeats=chosen.repeats,
         copy_of=chosen.copy_of,
         threads=threads,
         note=note,
