@@ -1,6 +1,5 @@
 """Corrections of people (``data/feedback``): their contract, and which of them can be learned."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -49,7 +48,7 @@ REASONS: Final = {
 """Why a correction is set aside, worst first; the first that holds is the one reported."""
 
 _ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_IMAGE: Final = re.compile(r"images/[0-9a-f]{64}\.[a-z]{3,4}")
+_IMAGE: Final = r"images/[0-9a-f]{64}\.[a-z]{3,4}"
 _NO_IMAGE: Final = "images/no-such-image"
 
 
@@ -99,7 +98,10 @@ def load_corrections(folder: Path, *, threads: int = 1) -> Corrections:
         raise ContractError(
             f"{path} lacks {', '.join(missing)}.", hint="write it again: rakuten feedback export"
         )
-    checks = check_images([folder / _image(name) for name in frame["image"]], threads=threads)
+    # What people may have edited is never taken for a path of its own.
+    frame["image"] = frame["image"].where(frame["image"].str.fullmatch(_IMAGE), "")
+    places = [folder / (name or _NO_IMAGE) for name in frame["image"]]
+    checks = check_images(places, threads=threads)
     frame["image_status"] = [check.status for check in checks]
     # A photo that is gone still says which product it was.
     found = [check.sha256 for check in checks]
@@ -145,11 +147,6 @@ def add_corrections(dataset: Dataset, corrections: Corrections) -> Dataset:
 def photo_path(raw: Path, feedback: Path, source: str, image_path: str) -> Path:
     """Where the photo of a row of ``merged_train.csv`` lies."""
     return (feedback if source == catalog.CORRECTIONS else raw) / image_path
-
-
-def _image(name: str) -> str:
-    # What people may have edited is never taken for a path of its own.
-    return name if _IMAGE.fullmatch(name) else _NO_IMAGE
 
 
 def _judge(frame: "pd.DataFrame") -> tuple[NDArray[Any], NDArray[np.int64]]:
