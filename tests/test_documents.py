@@ -32,7 +32,9 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(r"\brakuten ((?:data |keys |runs )?[a-z]+)", _code(document.read_text()))
+    commands = re.findall(
+        r"\brakuten ((?:data |feedback |keys |runs )?[a-z]+)", _code(document.read_text())
+    )
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
         assert found.exit_code == 0, f"{document.name} names 'rakuten {command}'"
@@ -43,7 +45,7 @@ def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
     shown = re.findall(
-        r"\brakuten ((?:data |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
+        r"\brakuten ((?:data |feedback |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
     )
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
@@ -81,8 +83,8 @@ def test_the_readme_is_short_and_names_the_two_commands() -> None:
 
 def test_the_readme_names_every_stage_in_both_forms() -> None:
     text = (REPOSITORY / "README.md").read_text()
-    for stage in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]:
-        assert f"`rakuten {stage}`" in text
+    for stage in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].values():
+        assert f"`{stage['cmd']}`" in text
     for module in re.findall(r"python -m (rakuten[\w.]+)", text):
         source = REPOSITORY / "src" / f"{module.replace('.', '/')}.py"
         assert '__name__ == "__main__"' in source.read_text()

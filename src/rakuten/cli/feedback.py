@@ -57,10 +57,10 @@ def export(
     )
     for state, count in found.left_out.items():
         if count:
-            render.note(f"{count} answers {_LEFT_OUT[state]} are left out")
+            render.note(f"left out: {count} {_LEFT_OUT[state]}")
     if found.missing_photos:
         render.err().print(
-            f"warning: {found.missing_photos} photos are no longer in the store; "
+            f"warning: photos that the store no longer has: {found.missing_photos}; "
             "their rows go without",
             markup=False,
         )
