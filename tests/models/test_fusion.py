@@ -331,3 +331,42 @@ def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None
     _, found = train_fusion(scores, present, codes, folds, classes=CLASSES, params=PARAMS)
     assert np.isfinite(found).all()
     assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_a_row_of_weight_two_is_two_rows() -> None:
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, CLASSES, 200)
+    scores = rng.normal(size=(200, CLASSES)) + 1.5 * np.eye(CLASSES)[codes]
+    weights = np.where(np.arange(200) % 3 == 0, 2.0, 1.0)
+    folds = np.arange(200) % 3
+    heavy, _ = train_fusion(
+        {"text": scores},
+        {"text": np.ones(200, dtype=bool)},
+        codes,
+        folds,
+        classes=CLASSES,
+        params=PARAMS,
+        weights=weights,
+    )
+    twice = np.repeat(np.arange(200), weights.astype(int))
+    double, _ = train_fusion(
+        {"text": scores[twice]},
+        {"text": np.ones(len(twice), dtype=bool)},
+        codes[twice],
+        folds[twice],
+        classes=CLASSES,
+        params=PARAMS,
+    )
+    assert np.allclose(heavy.priors, double.priors)
+    for name in ("weights", "bias", "noise"):
+        ours, theirs = (getattr(found.cases["text",], name) for found in (heavy, double))
+        assert np.allclose(ours, theirs, atol=1e-3)
+    light, _ = train_fusion(
+        {"text": scores},
+        {"text": np.ones(200, dtype=bool)},
+        codes,
+        folds,
+        classes=CLASSES,
+        params=PARAMS,
+    )
+    assert not np.allclose(light.cases["text",].weights, heavy.cases["text",].weights, atol=1e-3)

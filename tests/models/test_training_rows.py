@@ -127,7 +127,8 @@ def held_out_of(table: pd.DataFrame) -> Any:
 
 def copy_row(table: pd.DataFrame, row: int) -> dict[str, Any]:
     """Text and photo of a row of the catalogue."""
-    return table.loc[row, ["clean_designation", "clean_description", "image_sha256"]].to_dict()
+    names = ("clean_designation", "clean_description", "image_sha256")
+    return {name: table.loc[row, name] for name in names}
 
 
 def test_without_corrections_the_training_side_is_the_catalogues() -> None:

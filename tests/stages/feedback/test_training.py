@@ -144,7 +144,7 @@ def test_training_vectors_are_the_predictors(corrected: Corrected) -> None:
     predictor = Predictor.load(corrected.paths.model)
     features = predictor.predict([Product(TITLE, "", photo())])[0].features
     for name in ("designation_length", "designation_words", "language"):
-        assert str(features[name]) == row[name]  # type: ignore[literal-required]
+        assert str(features[name]) == row[name]
     assert features["upper_share"] == float(row["upper_share"])
     expected = create_encoder("descriptor").encode([photo()])[0]
     assert np.array_equal(vectors[place], expected)
