@@ -92,7 +92,8 @@ def load_corrections(folder: Path, *, threads: int = 1) -> Corrections:
         ContractError: it is not a table with :data:`COLUMNS`.
     """
     path = folder / catalog.CORRECTIONS
-    frame, digest = read_csv(path), sha256_file(path)
+    frame = read_csv(path)  # first: it says what is wrong with a file that is not there
+    digest = sha256_file(path)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise ContractError(

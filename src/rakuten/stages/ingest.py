@@ -6,8 +6,8 @@ from rakuten import catalog
 from rakuten.data.corrections import CorrectionsReport, add_corrections, load_corrections
 from rakuten.data.make_dataset import IngestReport, build_dataset
 from rakuten.data.raw_folder import raw_state
-from rakuten.errors import DataNotFoundError
-from rakuten.io import write_csv, write_json
+from rakuten.errors import ContractError, DataNotFoundError
+from rakuten.io import sha256_file, write_csv, write_json
 from rakuten.logs import Progress, get_logger
 from rakuten.settings import ProjectPaths
 from rakuten.stages.feedback.folder import prepare_feedback
@@ -37,7 +37,8 @@ def run_ingest(
 
     Raises:
         DataNotFoundError: there is no catalogue in ``data/raw``.
-        ContractError: the catalogue breaks its contract as a whole.
+        ContractError: the catalogue breaks its contract as a whole, or corrections changed
+            while they were read.
         StorageError: the outputs cannot be written.
     """
     require_catalogue(paths)
@@ -45,6 +46,7 @@ def run_ingest(
     corrections = load_corrections(paths.feedback, threads=threads)
     catalogue = build_dataset(paths.raw, threads=threads, progress=progress)
     dataset = add_corrections(catalogue, corrections)
+    _require_same(paths, corrections.report)
     write_csv(paths.interim / MERGED, dataset.merged)
     write_csv(paths.interim / REJECTED, dataset.rejected)
     write_json(paths.interim / REPORT, dataset.report.to_dict())
@@ -52,6 +54,15 @@ def run_ingest(
     for warning in warnings:
         log.warning(warning)
     return IngestOutcome(dataset.report, warnings)
+
+
+def _require_same(paths: ProjectPaths, report: CorrectionsReport) -> None:
+    """DVC looks at its inputs after a stage: it would take a newer export for what was read."""
+    path = paths.feedback / catalog.CORRECTIONS
+    if not path.is_file() or sha256_file(path) != report.sha256:
+        raise ContractError(
+            f"{path} was exported anew while ingest was reading it.", hint="run it again: dvc repro"
+        )
 
 
 def require_catalogue(paths: ProjectPaths) -> None:
