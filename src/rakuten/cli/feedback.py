@@ -34,16 +34,24 @@ def export(
     export. The same store gives the same bytes, so that nothing is trained again for nothing.
     """
     from rakuten.cli import render
+    from rakuten.errors import MissingExtraError
     from rakuten.serving.settings import load_serving_settings
-    from rakuten.stages.feedback import export_feedback
-    from rakuten.store.database import Database
-    from rakuten.store.media import open_media
 
     current = project(context)
     settings = current.settings
     place = media or load_serving_settings().media
-    photos = open_media(place if place.startswith("s3://") else str(current.root / place))
-    database = Database(settings.store_url(current.root))
+    try:
+        import pandas  # noqa: F401 - before any work, not after the photos
+
+        from rakuten.stages.feedback.export import export_feedback
+        from rakuten.store.database import Database
+        from rakuten.store.media import open_media
+
+        photos = open_media(place if place.startswith("s3://") else str(current.root / place))
+        database = Database(settings.store_url(current.root))
+    except ModuleNotFoundError as error:
+        package = error.name or "sqlalchemy"
+        raise MissingExtraError(package, "pipeline,serve", "Exporting feedback") from error
     try:
         with render.progress_bar("bringing photos") as progress:
             found = export_feedback(database, photos, current.paths.feedback, progress=progress)
@@ -74,7 +82,7 @@ def init(context: typer.Context) -> None:
     Refuses where DVC keeps corrections that were not pulled.
     """
     from rakuten.cli import render
-    from rakuten.stages.feedback import prepare_feedback
+    from rakuten.stages.feedback.folder import prepare_feedback
 
     current = project(context)
     current.settings  # noqa: B018 - sets up the log

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rakuten.data.corrections import corrections_frame
 from rakuten.errors import ConfigurationError, DataNotFoundError
+from rakuten.io import write_csv
 from rakuten.settings import ProjectPaths
-from rakuten.stages.feedback import prepare_feedback
-from rakuten.stages.feedback.folder import exported_rows
+from rakuten.stages.feedback.folder import exported_rows, prepare_feedback
 
 
 def lock(root: Path, **out: object) -> None:
@@ -23,6 +24,8 @@ def test_a_table_without_rows_is_made_where_there_is_none(tmp_path: Path) -> Non
     assert exported_rows(paths.feedback) == 0
     path = paths.feedback / "corrections.csv"
     size = path.stat().st_size
+    write_csv(tmp_path / "export.csv", corrections_frame([]))
+    assert path.read_bytes() == (tmp_path / "export.csv").read_bytes()
     assert not prepare_feedback(paths)
     path.unlink()
     lock(tmp_path, size=size, nfiles=1)

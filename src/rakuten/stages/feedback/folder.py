@@ -6,15 +6,15 @@ from typing import Any, Final
 import yaml
 
 from rakuten import catalog
-from rakuten.data.corrections import COLUMNS, corrections_frame
+from rakuten.data.corrections import COLUMNS
 from rakuten.errors import ConfigurationError, DataNotFoundError
-from rakuten.io import count_rows, write_csv
+from rakuten.io import count_rows, write_text
 from rakuten.settings import ProjectPaths
 
 STAGE: Final = "feedback"
 """Name of the stage in ``dvc.yaml`` whose output the folder is."""
 
-_HEADER_BYTES: Final = len(",".join(f'"{name}"' for name in COLUMNS)) + 1
+_HEADER: Final = ",".join(f'"{name}"' for name in COLUMNS) + "\n"
 
 
 def prepare_feedback(paths: ProjectPaths) -> bool:
@@ -35,7 +35,7 @@ def prepare_feedback(paths: ProjectPaths) -> bool:
             hint=f"dvc pull {paths.feedback} brings them; rakuten feedback export writes those "
             "that the store holds now",
         )
-    write_csv(path, corrections_frame([]))
+    write_text(path, _HEADER)
     return True
 
 
@@ -53,7 +53,7 @@ def _kept_by_dvc(root: Path) -> bool:
     try:
         found: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         outputs = found.get("stages", {}).get(STAGE, {}).get("outs", [])
-        return any(int(out.get("size", 0)) > _HEADER_BYTES for out in outputs)
+        return any(int(out.get("size", 0)) > len(_HEADER) for out in outputs)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error}.", hint="git checkout -- dvc.lock, or rakuten doctor"
