@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from rakuten.data import schema
 from rakuten.data.split import published_split
+from rakuten.errors import ContractError
 from rakuten.models.training_rows import MOST_ANSWERS, choose_rows, split_rows
 from rakuten.params import FeedbackParams, SplitParams
 from rakuten.settings import ProjectPaths
@@ -234,3 +235,9 @@ def test_copies_of_a_correction_stand_together() -> None:
     apart = [row for row in stands if row not in (first, second, 100, 101)]
     places = {row: place for place, row in enumerate(chosen.rows.tolist())}
     assert all(stands[row] == places[row] for row in apart)
+
+
+def test_a_table_of_an_earlier_version_is_refused() -> None:
+    table = joined().drop(columns="source")
+    with pytest.raises(ContractError, match="earlier version"):
+        choose_rows(table, np.zeros(len(table), dtype=bool), ONCE)

@@ -99,22 +99,7 @@ def load_corrections(folder: Path, *, threads: int = 1) -> Corrections:
         raise ContractError(
             f"{path} lacks {', '.join(missing)}.", hint="write it again: rakuten feedback export"
         )
-    # What people may have edited is never taken for a path of its own.
-    frame["image"] = frame["image"].where(frame["image"].str.fullmatch(_IMAGE), "")
-    places = [folder / (name or _NO_IMAGE) for name in frame["image"]]
-    checks = check_images(places, threads=threads)
-    frame["image_status"] = [check.status for check in checks]
-    # A photo that is gone still says which product it was.
-    found = [check.sha256 for check in checks]
-    frame["image_sha256"] = np.where(found, found, frame["image_sha256"]).astype(object)
-    frame["text"] = [
-        f"{title.text}\x1f{body.text}"
-        for title, body in zip(
-            clean_texts(frame[catalog.DESIGNATION].tolist()),
-            clean_texts(frame[catalog.DESCRIPTION].tolist()),
-            strict=True,
-        )
-    ]
+    _add_content(frame, folder, threads)
     reasons, answers = _judge(frame)
     rows = _as_training_rows(frame, answers)
     accepted = rows[reasons == ""].reset_index(drop=True)
@@ -148,6 +133,23 @@ def add_corrections(dataset: Dataset, corrections: Corrections) -> Dataset:
 def photo_path(raw: Path, feedback: Path, source: str, image_path: str) -> Path:
     """Where the photo of a row of ``merged_train.csv`` lies."""
     return (feedback if source == catalog.CORRECTIONS else raw) / image_path
+
+
+def _add_content(frame: "pd.DataFrame", folder: Path, threads: int) -> None:
+    """Look at the photos, and clean the texts: what the products are."""
+    # What people may have edited is never taken for a path of its own.
+    frame["image"] = frame["image"].where(frame["image"].str.fullmatch(_IMAGE), "")
+    places = [folder / (name or _NO_IMAGE) for name in frame["image"]]
+    checks = check_images(places, threads=threads)
+    frame["image_status"] = [check.status for check in checks]
+    # A photo that is gone still says which product it was.
+    known = zip(checks, frame["image_sha256"], strict=True)
+    frame["image_sha256"] = [check.sha256 or recorded for check, recorded in known]
+    titles, bodies = (
+        clean_texts(frame[name].tolist()) for name in (catalog.DESIGNATION, catalog.DESCRIPTION)
+    )
+    pairs = zip(titles, bodies, strict=True)
+    frame["text"] = [f"{title.text}\x1f{body.text}" for title, body in pairs]
 
 
 def _judge(frame: "pd.DataFrame") -> tuple[NDArray[Any], NDArray[np.int64]]:

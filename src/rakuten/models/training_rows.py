@@ -14,6 +14,7 @@ from rakuten.data.split import (
     published_split,
     text_hash,
 )
+from rakuten.errors import ContractError
 from rakuten.features.build_features import documents
 from rakuten.params import FeedbackParams, SplitParams
 
@@ -107,7 +108,15 @@ def choose_rows(
         features: feature table, corrections among its rows.
         held_out: which rows are held out, shape (rows,).
         params: what a correction counts.
+
+    Raises:
+        ContractError: the table was made by an earlier version of this project.
     """
+    if "source" not in features.columns:
+        raise ContractError(
+            "The feature table is of an earlier version: it does not say where rows come from.",
+            hint="run rakuten ingest and rakuten features again, or dvc repro",
+        )
     corrected = (features["source"] == catalog.CORRECTIONS).to_numpy()
     if not corrected.any():
         rows = np.flatnonzero(~held_out)
@@ -115,13 +124,11 @@ def choose_rows(
         return TrainingRows(rows, once, once, np.arange(len(rows)), {})
     text, image, product = _keys(features)
     known = ~held_out & ~corrected
-    reasons = np.full(len(features), "", dtype=object)
-    if params.weight == 0:
-        reasons[corrected] = "weight_zero"
     types = features[catalog.LABEL]
-    reasons[corrected & ~types.isin(types[known]).to_numpy()] = "unknown_type"
-    reasons[corrected & (_shared(text, held_out) | _shared(image, held_out))] = "held_out"
-    used = corrected & (reasons == "")
+    hidden = corrected & (_shared(text, held_out) | _shared(image, held_out))
+    unknown = corrected & ~hidden & ~types.isin(types[known]).to_numpy()
+    left = corrected & ~hidden & ~unknown
+    used = left if params.weight > 0 else np.zeros_like(left)
     replaced = known & _shared(product, used)
     rows = np.flatnonzero((known & ~replaced) | used)
     answers = features["answers"].astype(int).clip(upper=MOST_ANSWERS).to_numpy()
@@ -135,8 +142,9 @@ def choose_rows(
         "rows": int(corrected.sum()),
         "used": int(used.sum()),
         "dropped": {
-            reason: int((reasons == reason).sum())
-            for reason in ("held_out", "unknown_type", "weight_zero")
+            "held_out": int(hidden.sum()),
+            "unknown_type": int(unknown.sum()),
+            "weight_zero": int((left & ~used).sum()),
         },
         "replaced": int(replaced.sum()),
         "weight": params.weight,
