@@ -17,6 +17,7 @@ from rakuten.stages.train import TrainOutcome
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+GROUPS = "(?:data |drift |feedback |flow run |flow |keys |runs )?"
 TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -32,9 +33,7 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(
-        r"\brakuten ((?:data |feedback |keys |runs )?[a-z]+)", _code(document.read_text())
-    )
+    commands = re.findall(rf"\brakuten ({GROUPS}[a-z]+)", _code(document.read_text()))
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
         assert found.exit_code == 0, f"{document.name} names 'rakuten {command}'"
@@ -44,9 +43,7 @@ def test_every_command_named_exists(document: Path) -> None:
 def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
-    shown = re.findall(
-        r"\brakuten ((?:data |feedback |keys |runs )?[a-z]+)([^\n`]*)", _code(document.read_text())
-    )
+    shown = re.findall(rf"\brakuten ({GROUPS}[a-z]+)([^\n`]*)", _code(document.read_text()))
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))
         if wanted and not command.startswith("exec"):

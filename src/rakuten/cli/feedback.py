@@ -43,7 +43,7 @@ def export(
     try:
         import pandas  # noqa: F401 - before any work, not after the photos
 
-        from rakuten.stages.feedback.export import export_feedback
+        from rakuten.stages.feedback import export_feedback
         from rakuten.store.database import Database
         from rakuten.store.media import open_media
 
@@ -82,7 +82,7 @@ def init(context: typer.Context) -> None:
     Refuses where DVC keeps corrections that were not pulled.
     """
     from rakuten.cli import render
-    from rakuten.stages.feedback.folder import prepare_feedback
+    from rakuten.stages.feedback_folder import prepare_feedback
 
     current = project(context)
     current.settings  # noqa: B018 - sets up the log

@@ -10,7 +10,7 @@ from rakuten.errors import ContractError, DataNotFoundError
 from rakuten.io import sha256_file, write_csv, write_json
 from rakuten.logs import Progress, get_logger
 from rakuten.settings import ProjectPaths
-from rakuten.stages.feedback.folder import prepare_feedback
+from rakuten.stages.feedback_folder import prepare_feedback
 
 log = get_logger(__name__)
 

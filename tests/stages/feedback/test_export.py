@@ -17,7 +17,7 @@ import pytest
 from rakuten.data.corrections import COLUMNS
 from rakuten.errors import DatabaseAwayError, StorageError, StoreError
 from rakuten.io import read_csv, sha256_file
-from rakuten.stages.feedback.export import ExportOutcome, export_feedback
+from rakuten.stages.feedback import ExportOutcome, export_feedback
 from rakuten.store.database import Database
 from rakuten.store.feedback import put_feedback
 from rakuten.store.media import FolderMedia
@@ -304,7 +304,7 @@ def test_an_export_killed_half_way_leaves_the_old_one_and_the_next_works(
     script = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from rakuten.stages.feedback.export import export_feedback
+        from rakuten.stages.feedback import export_feedback
         from rakuten.store.database import Database
         from rakuten.store.media import FolderMedia
 

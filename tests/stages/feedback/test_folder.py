@@ -9,7 +9,7 @@ from rakuten.data.corrections import corrections_frame
 from rakuten.errors import ConfigurationError, DataNotFoundError
 from rakuten.io import write_csv
 from rakuten.settings import ProjectPaths
-from rakuten.stages.feedback.folder import exported_rows, prepare_feedback
+from rakuten.stages.feedback_folder import exported_rows, prepare_feedback
 
 
 def lock(root: Path, **out: object) -> None:

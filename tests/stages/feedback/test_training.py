@@ -16,7 +16,7 @@ from rakuten.models.predictor import Predictor, Product
 from rakuten.params import FeedbackParams, Params
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages.features import read_features, run_features
-from rakuten.stages.feedback.export import export_feedback
+from rakuten.stages.feedback import export_feedback
 from rakuten.stages.ingest import IngestOutcome, run_ingest
 from rakuten.stages.track import track_training
 from rakuten.stages.train import TrainOutcome, run_train

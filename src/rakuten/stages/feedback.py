@@ -15,7 +15,7 @@ from rakuten.data.raw_folder import locked, staged
 from rakuten.errors import StoreError
 from rakuten.io import place_file, storage_error, write_csv
 from rakuten.logs import Progress, get_logger
-from rakuten.stages.feedback.folder import exported_rows
+from rakuten.stages.feedback_folder import exported_rows
 from rakuten.store.corrections import Correction, has_tables, read_corrections
 from rakuten.store.database import Database
 from rakuten.store.media import Media

@@ -1,1 +1,0 @@
-"""Corrected labels on their way from the prediction store back into training."""
