@@ -31,7 +31,8 @@ from rakuten.features.encoder_store import load_encoder
 from rakuten.models.bootstrap import Estimate, bootstrap, weighted_calibration_error, weighted_f1
 from rakuten.models.predict_model import table_products
 from rakuten.models.predictor import Encoded, Predictor
-from rakuten.models.train_model import fit_model, split_rows
+from rakuten.models.train_model import fit_model
+from rakuten.models.training_rows import split_rows
 from rakuten.params import Params, load_params
 from rakuten.settings import ProjectPaths, load_settings
 from rakuten.stages.features import ENCODER, read_features, read_stage_csv, run_features

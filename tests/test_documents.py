@@ -83,8 +83,8 @@ def test_the_readme_is_short_and_names_the_two_commands() -> None:
 
 def test_the_readme_names_every_stage_in_both_forms() -> None:
     text = (REPOSITORY / "README.md").read_text()
-    for stage in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]:
-        assert f"`rakuten {stage}`" in text
+    for stage in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].values():
+        assert f"`{stage['cmd']}`" in text
     for module in re.findall(r"python -m (rakuten[\w.]+)", text):
         source = REPOSITORY / "src" / f"{module.replace('.', '/')}.py"
         assert '__name__ == "__main__"' in source.read_text()

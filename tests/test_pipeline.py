@@ -14,13 +14,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from rakuten.io import read_csv, sha256_file
+from rakuten.data.corrections import COLUMNS, corrections_frame
+from rakuten.io import read_csv, sha256_file, swap_directory, write_csv
 from rakuten.params import Params
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("ingest", "features", "train", "predict")
+STAGES = ("feedback", "ingest", "features", "train", "predict")
 OUTPUTS = (
     "data/interim/merged_train.csv",
     "data/processed/train_features.csv",
@@ -114,6 +115,7 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
         ("features.onnx.pooling", "mean", {"features"}),
         ("train.text.regularisation", 0.5, {"train"}),
         ("train.decision.target_precision", 0.9, {"train"}),
+        ("feedback.weight", 2.0, {"train"}),
         ("predict.alternatives", 5, {"predict"}),
     ],
 )
@@ -132,7 +134,9 @@ def test_a_parameter_makes_its_own_stages_stale(
 def test_every_parameter_is_read_by_a_stage() -> None:
     stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
     read = {name for stage in stages.values() for name in stage.get("params", [])}
-    assert read | {"gate"} == set(yaml.safe_load((REPOSITORY / "params.yaml").read_text()))
+    assert read | {"gate", "monitoring"} == set(
+        yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    )
 
 
 def test_changing_what_predict_reads_runs_predict_alone(finished: Path) -> None:
@@ -165,6 +169,59 @@ def test_a_photo_that_arrives_or_changes_is_noticed_by_all_that_read_it(finished
     finally:
         path.unlink()
         run(finished, "dvc", "repro")
+
+
+def correct(root: Path) -> None:
+    """An export of one correction, as ``rakuten feedback export`` swaps it in."""
+    product = read_csv(root / "data/raw/X_test.csv").iloc[0]
+    row = dict.fromkeys(COLUMNS, "") | {
+        "prediction_id": "01a21682-592b-7ff0-8e49-9988d2b74def",
+        "designation": product["designation"],
+        "description": product["description"],
+        "prdtypecode": "10",
+        "votes": "1",
+    }
+    new = root / "data/.feedback.staged"
+    write_csv(new / "corrections.csv", corrections_frame([row]))
+    swap_directory(new, root / "data/feedback")
+
+
+def test_corrections_are_trained_on_and_what_is_held_out_stays(finished: Path) -> None:
+    before, header = hashes(finished), (finished / "data/feedback/corrections.csv").read_bytes()
+    correct(finished)
+    try:
+        assert stale(finished) == {"feedback", "ingest"}
+        assert ran(finished) == list(STAGES)
+        assert ran(finished) == []
+        after = hashes(finished)
+        assert after["data/processed/heldout.csv"] == before["data/processed/heldout.csv"]
+        assert after["models/classifier/manifest.json"] != before["models/classifier/manifest.json"]
+        assert (finished / "data/feedback/corrections.csv").read_bytes() != header
+    finally:
+        (finished / "data/feedback/corrections.csv").write_bytes(header)
+        run(finished, "dvc", "repro")
+    assert hashes(finished) == before
+
+
+def test_corrections_that_were_not_pulled_are_not_taken_for_none(finished: Path) -> None:
+    lock, folder = finished / "dvc.lock", finished / "data/feedback"
+    before, header = lock.read_text(), (folder / "corrections.csv").read_bytes()
+    correct(finished)
+    try:
+        run(finished, "dvc", "repro", "--single-item", "feedback")
+        shutil.rmtree(folder)
+        refused = run(finished, "dvc", "repro", check=False)
+        assert refused.returncode != 0
+        assert "dvc pull" in refused.stderr
+        assert not folder.exists()
+        run(finished, "dvc", "checkout", "data/feedback")  # as a pull would end
+        assert len(read_csv(folder / "corrections.csv")) == 1
+    finally:
+        lock.write_text(before)
+        folder.mkdir(exist_ok=True)
+        (folder / "corrections.csv").unlink(missing_ok=True)
+        (folder / "corrections.csv").write_bytes(header)
+    assert ran(finished) == []
 
 
 def test_outputs_hold_no_run_id_time_or_host(finished: Path) -> None:

@@ -156,6 +156,12 @@ class TrainParams(_Section):
     decision: DecisionParams = DecisionParams()
 
 
+class FeedbackParams(_Section):
+    """What corrections of people count in training (docs/feedback.md)."""
+
+    weight: float = Field(1.0, ge=0, le=100)
+
+
 class PredictParams(_Section):
     """What a row of ``predictions.csv`` holds."""
 
@@ -225,6 +231,7 @@ class Params(_Section):
     split: SplitParams = SplitParams()
     features: FeaturesParams = FeaturesParams()
     train: TrainParams = TrainParams()
+    feedback: FeedbackParams = FeedbackParams()
     predict: PredictParams = PredictParams()
     gate: GateParams = GateParams()
     monitoring: MonitoringParams = MonitoringParams()

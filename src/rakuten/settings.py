@@ -140,6 +140,11 @@ class ProjectPaths:
         return self.root / "data" / "raw"
 
     @cached_property
+    def feedback(self) -> Path:
+        """Corrections of people, and their photos."""
+        return self.root / "data" / "feedback"
+
+    @cached_property
     def interim(self) -> Path:
         """Outputs of ingest."""
         return self.root / "data" / "interim"

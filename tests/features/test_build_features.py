@@ -109,11 +109,19 @@ def test_text_features_of_raw_rows_are_cleaned_and_measured() -> None:
 
 
 def test_image_vectors_skip_photos_that_ingest_refused(tmp_path: Path) -> None:
-    merged = pd.DataFrame({"image_path": ["a.jpg", ""], "image_status": ["unreadable", "missing"]})
+    merged = pd.DataFrame(
+        {
+            "source": ["X_train.csv", "corrections.csv"],
+            "image_path": ["a.jpg", ""],
+            "image_status": ["unreadable", "missing"],
+        }
+    )
     encoder = create_encoder("descriptor")
     calls: list[tuple[int, int]] = []
     found = list(
-        image_vectors(encoder, tmp_path, merged, progress=lambda a, b: calls.append((a, b)))
+        image_vectors(
+            encoder, tmp_path, tmp_path, merged, progress=lambda a, b: calls.append((a, b))
+        )
     )
     assert not np.concatenate(found).any()
     assert np.concatenate(found).shape == (2, encoder.dimension)

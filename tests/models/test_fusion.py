@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rakuten.models.evaluate import calibration_error
 from rakuten.models.fusion import (
     Fusion,
+    _beats,
     train_fusion,
 )
 from rakuten.params import FusionParams
@@ -331,3 +332,55 @@ def test_fitting_repeats_to_the_bit_and_takes_types_seen_once_or_never() -> None
     _, found = train_fusion(scores, present, codes, folds, classes=CLASSES, params=PARAMS)
     assert np.isfinite(found).all()
     assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_a_row_of_weight_two_is_two_rows() -> None:
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, CLASSES, 200)
+    scores = rng.normal(size=(200, CLASSES)) + 6 * np.eye(CLASSES)[codes]
+    codes[::6] = (codes[::6] + 1) % CLASSES  # labels that no score explains, all of them heavy
+    weights = np.where(np.arange(200) % 3 == 0, 2.0, 1.0)
+    folds = np.arange(200) % 3
+    heavy, _ = train_fusion(
+        {"text": scores},
+        {"text": np.ones(200, dtype=bool)},
+        codes,
+        folds,
+        classes=CLASSES,
+        params=PARAMS,
+        weights=weights,
+    )
+    twice = np.repeat(np.arange(200), weights.astype(int))
+    double, _ = train_fusion(
+        {"text": scores[twice]},
+        {"text": np.ones(len(twice), dtype=bool)},
+        codes[twice],
+        folds[twice],
+        classes=CLASSES,
+        params=PARAMS,
+    )
+    assert np.allclose(heavy.priors, double.priors)
+    for name in ("weights", "bias", "noise"):
+        ours, theirs = (getattr(found.cases["text",], name) for found in (heavy, double))
+        assert np.allclose(ours, theirs, atol=1e-3)
+    light, _ = train_fusion(
+        {"text": scores},
+        {"text": np.ones(200, dtype=bool)},
+        codes,
+        folds,
+        classes=CLASSES,
+        params=PARAMS,
+    )
+    assert not np.allclose(light.cases["text",].weights, heavy.cases["text",].weights, atol=1e-3)
+
+
+def test_whether_two_branches_beat_one_is_asked_of_weighted_rows() -> None:
+    """Together they are right where one is wrong and the reverse, on as many rows."""
+    codes = np.arange(400) % 2
+    right, wrong = np.eye(2)[codes], np.eye(2)[1 - codes]
+    first = (np.arange(400) < 40)[:, None]
+    second = ((np.arange(400) >= 40) & (np.arange(400) < 80))[:, None]
+    together, alone = np.where(second, wrong, right), np.where(first, wrong, right)
+    assert not _beats(together, alone, codes, np.ones(400))
+    assert _beats(together, alone, codes, np.where(first[:, 0], 5.0, 1.0))
+    assert not _beats(together, alone, codes, np.where(second[:, 0], 5.0, 1.0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,3 +210,25 @@ def test_photos_that_are_all_alike_are_accepted() -> None:
     branch, scores = fit(vectors, np.arange(30) % CLASSES)
     assert np.isfinite(scores).all()
     assert np.isfinite(branch.scores(vectors)).all()
+
+
+def test_a_heavy_row_pulls_the_scores_to_its_type() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 6)).astype(np.float32)
+    codes = (np.arange(60) % 2).astype(np.int64)
+    given: dict[str, Any] = {"classes": 2, "seed": 0}
+    given["params"] = ImageBranchParams(components=6, landmarks=20, min_rows=10)
+    rows, folds = np.arange(60), np.arange(60) % 3
+    weights = np.where(rows == 7, 50.0, 1.0)
+    light, _ = fit_image_branch(vectors, rows, codes, folds, **given)
+    heavy, out_of_fold = fit_image_branch(vectors, rows, codes, folds, weights=weights, **given)
+    again, _ = fit_image_branch(vectors, rows, codes, folds, weights=np.ones(60), **given)
+    assert np.array_equal(light.weights, again.weights)
+    assert np.array_equal(light.landmarks, heavy.landmarks)
+    target = np.where(codes[7] == np.arange(2), 1.0, -1.0)
+    near, far = (np.abs(found.scores(vectors[[7]])[0] - target).max() for found in (heavy, light))
+    assert near < 0.2 * far
+    _, plain = fit_image_branch(vectors, rows, codes, folds, **given)
+    mine, others = folds == folds[7], folds != folds[7]
+    assert np.allclose(out_of_fold[mine], plain[mine])  # by models that have not seen it
+    assert not np.allclose(out_of_fold[others], plain[others])

@@ -142,3 +142,25 @@ def test_rows_of_one_type_in_the_other_folds_are_accepted() -> None:
     _, scores = fit_text_branch(documents, codes, folds, classes=CLASSES, params=PARAMS, threads=1)
     assert np.isfinite(scores).all()
     assert scores[0].argmax() == 0
+
+
+def test_a_heavy_row_pulls_the_scores_to_its_type() -> None:
+    documents, codes = corpus(200, informative=False)
+    folds = stratified_folds(codes, folds=3, seed=1)
+    scores = []
+    for weight in (1.0, 50.0):
+        branch, out_of_fold = fit_text_branch(
+            documents,
+            codes,
+            folds,
+            classes=CLASSES,
+            params=PARAMS,
+            threads=1,
+            weights=np.where(np.arange(200) == 7, weight, 1.0),
+        )
+        scores.append((branch.scores(documents[7:8])[0, codes[7]], out_of_fold))
+    (light, plain), (heavy, found) = scores
+    assert 1 - heavy < 0.5 * (1 - light)
+    mine = folds == folds[7]
+    assert np.array_equal(found[mine], plain[mine])  # by models that have not seen it
+    assert not np.array_equal(found[~mine], plain[~mine])

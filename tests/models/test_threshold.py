@@ -139,3 +139,31 @@ def test_a_stricter_target_never_covers_more() -> None:
     ]
     assert covered == sorted(covered, reverse=True)
     assert covered[0] > 0.5
+
+
+def test_weights_that_are_all_the_same_change_nothing() -> None:
+    confidence = graded(550, 1000)
+    correct = np.random.default_rng(2).random(1000) < confidence
+    plain = choose_threshold(confidence, correct, PARAMS)
+    for weight in (1.0, 3.0):
+        found = choose_threshold(confidence, correct, PARAMS, np.full(1000, weight))
+        assert found.confidence == plain.confidence
+        assert found.coverage == pytest.approx(plain.coverage)
+
+
+def test_heavy_rows_are_no_more_evidence_than_they_are() -> None:
+    """Sixty right answers meet the target; fifty of one weight and ten of another do not."""
+    confidence, correct = np.full(60, 0.99), np.ones(60, dtype=bool)
+    params = DecisionParams(target_precision=0.95, confidence=0.95)
+    assert choose_threshold(confidence, correct, params).confidence == 0.99
+    heavy = np.where(np.arange(60) < 10, 10.0, 1.0)
+    assert choose_threshold(confidence, correct, params, heavy).confidence is None
+
+
+def test_a_heavy_mistake_costs_its_weight() -> None:
+    confidence, correct = np.full(400, 0.99), np.arange(400) > 3
+    params = DecisionParams(target_precision=0.97, confidence=0.95)
+    found = choose_threshold(confidence, correct, params)
+    assert found.precision == pytest.approx(0.99)
+    heavy = np.where(correct, 1.0, 3.0)
+    assert choose_threshold(confidence, correct, params, heavy).confidence is None

@@ -1,27 +1,24 @@
 """Training repeats to the bit, never looks at held-out rows, and takes what branches it can."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from rakuten.data import schema
-from rakuten.data.split import published_split
 from rakuten.errors import ContractError
 from rakuten.features.encoder import create_encoder
 from rakuten.models.model_directory import read_arrays
 from rakuten.models.packaging import model_arrays
 from rakuten.models.predictor import Product
-from rakuten.models.train_model import Trained, fit_model, split_rows
+from rakuten.models.train_model import Trained, fit_model
+from rakuten.models.training_rows import split_rows
 from rakuten.params import (
     ImageBranchParams,
     JointBranchParams,
     Params,
-    SplitParams,
     TextBranchParams,
     TrainParams,
 )
@@ -82,83 +79,6 @@ def assert_same(first: dict[str, NDArray[Any]], second: dict[str, NDArray[Any]])
     assert set(first) == set(second)
     for name, array in first.items():
         assert np.array_equal(array, second[name]), name
-
-
-# --- the split -----------------------------------------------------------------------------
-
-
-def labels_of(codes: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"index": [str(n) for n in range(len(codes))], "prdtypecode": codes})
-
-
-def rows_of(labels: pd.DataFrame, keep: Callable[[int], bool] = lambda _: True) -> pd.DataFrame:
-    """Feature rows of the accepted labels: each text and photo its own."""
-    kept = labels[[keep(n) for n in range(len(labels))]].reset_index(drop=True)
-    return kept.assign(
-        clean_designation="titre " + kept["index"],
-        clean_description="",
-        image_sha256="photo" + kept["index"],
-    )
-
-
-def test_the_split_of_the_sample_is_scikit_learns_over_all_labels(trained_project: Project) -> None:
-    paths, outcome = trained_project
-    features, _, _ = read_features(paths)
-    labels = schema.unique_labels(schema.read_labels(paths.raw / "Y_train.csv"))
-    split = split_rows(features, labels, SplitParams())
-    _, expected = train_test_split(
-        labels["index"].to_numpy(),
-        test_size=0.2,
-        random_state=42,
-        stratify=labels["prdtypecode"],
-    )
-    held_out = set(features.loc[split.held_out, "index"])
-    assert held_out == set(expected) & set(features["index"])
-    assert split.rejected_held_out == len(set(expected) - set(features["index"]))
-    assert split.fingerprint == outcome.split_fingerprint
-
-
-def test_rejected_rows_are_removed_after_the_split() -> None:
-    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
-    everything = split_rows(rows_of(labels), labels, SplitParams())
-    kept = rows_of(labels, lambda n: n % 5 != 0)
-    split = split_rows(kept, labels, SplitParams())
-    mask = published_split(labels["prdtypecode"].tolist(), test_size=0.2, seed=42)
-    assert np.array_equal(everything.held_out, mask)
-    assert set(kept.loc[split.held_out, "index"]) == {
-        str(n) for n in np.flatnonzero(mask) if n % 5 != 0
-    }
-    assert split.rejected_held_out == sum(1 for n in np.flatnonzero(mask) if n % 5 == 0)
-    assert split.fingerprint != everything.fingerprint
-
-
-def test_the_split_does_not_depend_on_the_order_of_the_feature_table() -> None:
-    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
-    rows = rows_of(labels)
-    shuffled = rows.sample(frac=1, random_state=1).reset_index(drop=True)
-    first, second = (split_rows(table, labels, SplitParams()) for table in (rows, shuffled))
-    assert first.fingerprint == second.fingerprint
-    assert set(rows.loc[first.held_out, "index"]) == set(shuffled.loc[second.held_out, "index"])
-
-
-def test_the_grouped_split_keeps_copies_on_one_side() -> None:
-    labels = labels_of([("10", "40")[n % 2] for n in range(300)])
-    rows = rows_of(labels)
-    rows.loc[:79, "clean_designation"] = [f"copie {n % 8}" for n in range(80)]
-    rows.loc[100:159, "image_sha256"] = [f"meme photo {n % 10}" for n in range(60)]
-    split = split_rows(rows, labels, SplitParams(scheme="grouped"))
-    for n in range(8):
-        assert len(set(split.held_out[n:80:8].tolist())) == 1
-    for n in range(10):
-        assert len(set(split.held_out[100 + n : 160 : 10].tolist())) == 1
-    assert abs(split.held_out.mean() - 0.2) < 0.05
-
-
-def test_products_without_text_are_no_copies_of_each_other() -> None:
-    labels = labels_of([("10", "40")[n % 2] for n in range(100)])
-    rows = rows_of(labels).assign(clean_designation="")
-    split = split_rows(rows, labels, SplitParams(scheme="grouped"))
-    assert abs(split.held_out.mean() - 0.2) < 0.05
 
 
 # --- fitting -------------------------------------------------------------------------------
@@ -326,3 +246,78 @@ def test_notes_say_what_is_going_on() -> None:
         note=notes.append,
     )
     assert notes == ["text branch", "image branch", "joint branch", "fusion and threshold"]
+
+
+def weighed(table: Any, vectors: Vectors, **given: Any) -> Trained:
+    return fit_model(
+        table,
+        vectors,
+        np.arange(len(table)),
+        {},
+        encoder=create_encoder("descriptor"),
+        params=SMALL,
+        **given,
+    )
+
+
+def test_rows_that_count_once_are_rows_without_weights() -> None:
+    table, vectors = catalogue()
+    once, alone = np.ones(len(table)), np.arange(len(table))
+    found = weighed(table, vectors, weights=once, repeats=once, copy_of=alone)
+    assert_same(flat(found), flat(fit(table, vectors)))
+
+
+@pytest.mark.parametrize("name", ["weights", "repeats"])
+def test_a_heavy_row_changes_the_answer_for_its_product(name: str) -> None:
+    table, vectors = catalogue()
+    first = int(np.flatnonzero(table["prdtypecode"] == "40")[0])
+    table.loc[first, "prdtypecode"] = "2583"  # people say so; all that resembles it is of type 40
+    title = table.loc[first, "clean_designation"]
+    probabilities = []
+    for weight in (1.0, 10.0):
+        predictor = weighed(
+            table, vectors, **{name: np.where(np.arange(len(table)) == first, weight, 1.0)}
+        ).predictor
+        probabilities.append(predictor.predict_proba([Product(title)])[0])
+    light, heavy = probabilities
+    assert light.argmax() == 1
+    assert heavy[2] > 10 * light[2]
+
+
+def test_the_weight_reaches_every_part_that_learns_from_labels() -> None:
+    table, vectors = catalogue()
+    weights = np.where(np.arange(len(table)) % 7 == 0, 5.0, 1.0)
+    plain, heavy = flat(fit(table, vectors)), flat(weighed(table, vectors, weights=weights))
+    changed = {name for name, array in plain.items() if not np.array_equal(array, heavy[name])}
+    learned = {"text.levels", "image.weights", "joint.kernel_weights", "fusion.priors"}
+    learned |= {name for name in plain if name.startswith("fusion.") and name.endswith("_weights")}
+    assert learned <= changed
+    unlabelled = {name for name in plain if name.split(".")[0] in ("vectoriser", "embedding")}
+    assert not unlabelled & changed
+
+
+def test_repeats_count_where_branches_learn_and_not_where_answers_are_judged() -> None:
+    table, vectors = catalogue(300, photos=False)
+    wrong = 7
+    table.loc[wrong, "prdtypecode"] = "10" if table.loc[wrong, "prdtypecode"] != "10" else "40"
+    table.loc[wrong, "clean_designation"] += " a b c d e f g h"
+    many = np.where(np.arange(300) == wrong, 10.0, 1.0)
+    by_repeats = weighed(table, vectors, repeats=many).predictor.threshold
+    by_weight = weighed(table, vectors, weights=many).predictor.threshold
+    assert by_repeats.coverage > 0.9
+    assert by_weight.confidence is None
+
+
+def test_a_copy_is_predicted_by_a_model_that_has_not_seen_the_other() -> None:
+    """Text that only a row and its copy have: out of fold neither is known."""
+    table, vectors = catalogue(photos=False)
+    pairs = np.arange(0, 60, 2)
+    rng = np.random.default_rng(5)
+    for row in pairs:
+        table.loc[[row, row + 1], "clean_designation"] = f"seul{row}"
+        table.loc[[row, row + 1], "prdtypecode"] = str(rng.choice([10, 40, 2583]))
+    copy_of = np.arange(len(table))
+    copy_of[pairs + 1] = pairs
+    apart = weighed(table, vectors).out_of_fold["accuracy"]
+    together = weighed(table, vectors, copy_of=copy_of).out_of_fold["accuracy"]
+    assert together < apart - 0.1

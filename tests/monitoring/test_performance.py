@@ -10,11 +10,11 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from rakuten.models.evaluate import calibration_error
 from rakuten.models.evaluate.intervals import exact_interval
 from rakuten.monitoring.evidence import label_violations
-from rakuten.monitoring.labels import Truth
 from rakuten.monitoring.performance import Performance, measure_performance, read_performance
 from rakuten.params import RetrainingParams
 from rakuten.store.database import Database
 from rakuten.store.feedback import put_feedback
+from rakuten.store.labels import Truth
 from rakuten.store.predictions import insert_predictions
 from rakuten.store.windows import Window
 from tests.monitoring.traffic import NOON, THRESHOLD, Traffic, make_row, make_traffic

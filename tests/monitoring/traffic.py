@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from rakuten.monitoring.labels import Truth
+from rakuten.store.labels import Truth
 from rakuten.store.windows import WindowRow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -13,6 +13,7 @@ from rakuten.cli import (
     evaluate,
     execute,
     flow,
+    feedback,
     models,
     monitor,
     preflight,
@@ -65,6 +66,7 @@ serve.register(app)
 simulate.register(app)
 monitor.register(app)
 data.register(app)
+feedback.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")

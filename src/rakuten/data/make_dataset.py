@@ -32,7 +32,8 @@ class IngestReport:
     """Counts that add up to the rows read.
 
     ``accepted + sum(rejected) == x_rows`` and
-    ``labels_used + duplicate_labels + labels_without_product == y_rows``.
+    ``labels_used + duplicate_labels + labels_without_product == y_rows``. All are of the
+    catalogue; ``feedback`` has those of the corrections (:mod:`rakuten.data.corrections`).
     """
 
     x_rows: int
@@ -46,6 +47,7 @@ class IngestReport:
     image_problems: dict[str, int]
     image_problem_examples: list[str] = field(default_factory=list)
     product_types: dict[str, int] = field(default_factory=dict)
+    feedback: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -100,6 +102,7 @@ def build_dataset(raw: Path, *, threads: int = 1, progress: Progress | None = No
     reasons = schema.row_failures(joined)
     joined = joined.drop(columns=["clean_designation", "clean_description"])
     merged = joined[reasons == ""].reset_index(drop=True)
+    merged = merged.assign(source=catalog.X_TRAIN, answers=1)
     rejected = _rejected_rows(joined, reasons, unique[~known])
     if merged.empty:
         counts = ", ".join(f"{reason}: {count}" for reason, count in _counts(reasons).items())

@@ -82,8 +82,12 @@ def unfetched(target: Path, otherwise: str) -> ContractError:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold the only import into ``target``; first undo a swap that was killed half-way."""
+def locked(target: Path, work: str = "import") -> Iterator[None]:
+    """Hold the only import into ``target``; first undo a swap that was killed half-way.
+
+    Raises:
+        StorageError: another one (of the kind that ``work`` names) is running.
+    """
     lock = target.with_name(f".{target.name}.lock")
     with ExitStack() as stack:
         try:
@@ -92,7 +96,7 @@ def locked(target: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             io.recover_directory(target)
         except BlockingIOError as error:
-            problem = f"Another import is running into {target}; wait until it has ended."
+            problem = f"Another {work} is running into {target}; wait until it has ended."
             raise StorageError(problem) from error
         except OSError as error:
             raise io.storage_error(error, target) from error

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rakuten import catalog
+from rakuten.data.corrections import photo_path
 from rakuten.features.encoder import ImageEncoder, encode_stream
 from rakuten.features.rows import TextRow, text_rows
 from rakuten.features.vector_cache import VectorCache
@@ -25,6 +26,8 @@ KEPT: Final = (
     "image_path",
     "image_status",
     "image_sha256",
+    "source",
+    "answers",
 )
 """Columns of ``merged_train.csv`` that the feature table keeps."""
 
@@ -42,16 +45,28 @@ def text_features(merged: "pd.DataFrame") -> "pd.DataFrame":
 def image_vectors(
     encoder: ImageEncoder,
     raw: Path,
+    feedback: Path,
     merged: "pd.DataFrame",
     *,
     threads: int = 1,
     cache: VectorCache | None = None,
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """Vectors of the rows' photos, chunk by chunk in row order; zeros where there is no photo."""
-    usable = merged["image_status"] == "ok"
+    """Vectors of the rows' photos, chunk by chunk in row order; zeros where there is no photo.
+
+    Args:
+        encoder: what makes them.
+        raw: folder that the paths of the catalogue's photos start from.
+        feedback: the same for photos of corrections.
+        merged: accepted rows.
+        threads: chunks that are encoded at the same time.
+        cache: vectors that are known from earlier runs.
+        progress: called with (done, total).
+    """
+    rows = zip(merged["source"], merged["image_path"], merged["image_status"], strict=True)
     paths = [
-        raw / path if ok else None for path, ok in zip(merged["image_path"], usable, strict=True)
+        photo_path(raw, feedback, source, path) if status == "ok" else None
+        for source, path, status in rows
     ]
     done = 0
     for encoded in encode_stream(encoder, paths, threads=threads, cache=cache):

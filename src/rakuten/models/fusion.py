@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rakuten.models.bootstrap import bootstrap, weighted_f1
+from rakuten.models.calibration import Calibration, fit_calibration
 from rakuten.params import FusionParams
 
 Branches = tuple[str, ...]
@@ -26,32 +27,7 @@ The joint branch speaks where text and photo are there; where it is trained, the
 and photo without it does not occur.
 """
 
-_FIRST_NOISE: Final = 0.01
 _RESAMPLES: Final = 500
-
-_NOISE_LIMITS: Final = (-12.0, -1.0)
-"""Bounds of the log-odds of noise: from about none to a quarter of the labels."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Probabilities of one case: ``(1 - noise) * softmax(z) + noise / classes``.
-
-    ``z`` is ``sum_b scores_b @ weights[b] + bias``; ``weights`` has shape (branches, classes,
-    classes): a branch's score of one type may speak for or against another that it confuses
-    with it. ``bias`` has shape (classes,) and ``noise`` (1,): the share of labels that no score
-    explains. Without it a few wrong labels flatten every answer.
-    """
-
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    noise: NDArray[np.float64]
-
-    def probabilities(self, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Probabilities of shape (n, classes) from one score matrix per branch."""
-        logits = self.bias + sum(s @ w for w, s in zip(self.weights, scores, strict=True))
-        explained = _softmax(np.asarray(logits))
-        return np.asarray((1 - self.noise) * explained + self.noise / len(self.bias))
 
 
 @dataclass(frozen=True)
@@ -143,6 +119,7 @@ def train_fusion(
     classes: int,
     params: FusionParams,
     threads: int = 1,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[Fusion, NDArray[np.float64]]:
     """Fit every case on out-of-fold scores, and cross-fit it.
 
@@ -159,40 +136,47 @@ def train_fusion(
         classes: number of classes.
         params: how hard weights are pulled.
         threads: folds that are fitted at the same time; the result does not depend on it.
+        weights: how much each row counts, shape (n,); None: each counts once.
 
     Returns:
         The fusion, and probabilities of shape (n, classes) of each row by a fusion that has
         not seen its fold.
     """
     present = with_joint(present)
+    counted = np.ones(len(codes)) if weights is None else weights
     trained = frozenset(scores)
     cases: dict[Branches, Calibration] = {}
     answers: dict[str, NDArray[np.float64]] = {}
-    cross_fitted = _cross_fitted_priors(codes, folds, classes)
+    cross_fitted = _cross_fitted_priors(codes, counted, folds, classes)
     for branches in CASES:
         unseen = "joint" in scores and branches == ("text", "image")
         if not trained.issuperset(branches) or unseen:
             continue
         rows = np.flatnonzero(np.logical_and.reduce([present[branch] for branch in branches]))
         parts = [scores[branch][rows] for branch in branches]
-        case = _Case(parts, codes[rows], classes, params)
+        case = _Case(parts, codes[rows], counted[rows], classes, params)
         cases[branches] = case.fit(slice(None))
         spread = np.empty((len(codes), classes))
         spread[rows] = case.cross_fit(folds[rows], threads)
         for branch in branches if len(branches) > 1 else ():
             single = cases.get((branch,))
-            if single and not _beats(spread[rows], answers[branch][rows], codes[rows]):
+            if single and not _beats(
+                spread[rows], answers[branch][rows], codes[rows], counted[rows]
+            ):
                 cases[branches] = _alone(single, branches.index(branch), len(branches))
                 spread = answers[branch]
         if len(branches) == 1:
             answers[branches[0]] = spread
         own = case_rows(branches, present, trained)
         cross_fitted[own] = spread[own]
-    return Fusion(cases, _priors(codes, classes)), cross_fitted
+    return Fusion(cases, _priors(codes, counted, classes)), cross_fitted
 
 
 def _beats(
-    together: NDArray[np.float64], alone: NDArray[np.float64], codes: NDArray[np.int64]
+    together: NDArray[np.float64],
+    alone: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    counted: NDArray[np.float64],
 ) -> bool:
     """Whether one set of answers surely has the better weighted F1.
 
@@ -202,7 +186,8 @@ def _beats(
         return True
     mine, theirs = together.argmax(axis=1), alone.argmax(axis=1)
 
-    def gain(weights: NDArray[np.float64]) -> float:
+    def gain(drawn: NDArray[np.float64]) -> float:
+        weights = drawn * counted
         return weighted_f1(codes, mine, weights) - weighted_f1(codes, theirs, weights)
 
     return bootstrap(gain, np.arange(len(codes)), resamples=_RESAMPLES).lower > 0
@@ -221,12 +206,15 @@ class _Case:
 
     scores: Sequence[NDArray[np.float64]]
     codes: NDArray[np.int64]
+    weights: NDArray[np.float64]
     classes: int
     params: FusionParams
 
     def fit(self, rows: slice | NDArray[np.bool_]) -> Calibration:
         parts = [values[rows] for values in self.scores]
-        return _fit_calibration(parts, self.codes[rows], self.classes, self.params)
+        return fit_calibration(
+            parts, self.codes[rows], self.weights[rows], self.classes, self.params
+        )
 
     def cross_fit(self, folds: NDArray[np.int64], threads: int) -> NDArray[np.float64]:
         """Probabilities of each row by a calibration that has not seen its fold."""
@@ -242,80 +230,22 @@ class _Case:
         return result
 
 
-def _priors(codes: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    counts = np.bincount(codes, minlength=classes) + 1.0
+def _priors(
+    codes: NDArray[np.int64], weights: NDArray[np.float64], classes: int
+) -> NDArray[np.float64]:
+    counts = np.bincount(codes, weights, minlength=classes) + 1.0
     return np.asarray(counts / counts.sum())
 
 
 def _cross_fitted_priors(
-    codes: NDArray[np.int64], folds: NDArray[np.int64], classes: int
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    classes: int,
 ) -> NDArray[np.float64]:
     """What rows that bring nothing get, shape (n, classes)."""
     result = np.empty((len(codes), classes))
     for fold in np.unique(folds):
-        result[folds == fold] = _priors(codes[folds != fold], classes)
+        others = folds != fold
+        result[~others] = _priors(codes[others], weights[others], classes)
     return result
-
-
-def _fit_calibration(
-    scores: Sequence[NDArray[np.float64]],
-    codes: NDArray[np.int64],
-    classes: int,
-    params: FusionParams,
-) -> Calibration:
-    """Penalised maximum likelihood of common weights, deviations from them, biases and noise.
-
-    Weights of a branch are ``common * identity + deviations``. The penalty is that of a normal
-    prior: a narrow one on what a type's score says of another type, a wider one on the rest.
-    """
-    from scipy.optimize import minimize  # training only: serving starts faster
-
-    branches, rows = len(scores), len(codes)
-    inputs = np.hstack(scores)
-    truth = np.zeros((rows, classes))
-    truth[np.arange(rows), codes] = 1.0
-    identity = np.eye(classes)
-    by_weight = np.where(identity == 1, params.penalty, params.cross_penalty)
-    penalties = np.concatenate([np.tile(by_weight.ravel(), branches), [params.penalty] * classes])
-
-    def unpack(theta: NDArray[np.float64]) -> Calibration:
-        common = theta[:branches, None, None] * identity
-        deviations = theta[branches : -classes - 1].reshape(branches, classes, classes)
-        noise = 1 / (1 + np.exp(-theta[-1:]))
-        return Calibration(common + deviations, theta[-classes - 1 : -1], noise)
-
-    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        found = unpack(theta)
-        noise = float(found.noise[0])
-        explained = _softmax(inputs @ found.weights.reshape(-1, classes) + found.bias)
-        hit = explained[np.arange(rows), codes]
-        likelihood = (1 - noise) * hit + noise / classes
-        free = theta[branches:-1]
-        loss = -float(np.log(likelihood).sum()) + 0.5 * float(penalties @ free**2)
-        residual = ((1 - noise) * hit / likelihood)[:, None] * (explained - truth)
-        weights = (inputs.T @ residual).reshape(branches, classes, classes)
-        by_noise = ((hit - 1 / classes) / likelihood).sum() * noise * (1 - noise)
-        gradient = np.concatenate(
-            [
-                np.trace(weights, axis1=1, axis2=2),
-                weights.ravel(),
-                residual.sum(axis=0),
-                [by_noise],
-            ]
-        )
-        gradient[branches:-1] += penalties * free
-        return loss, gradient
-
-    start = np.zeros(branches + branches * classes**2 + classes + 1)
-    start[:branches] = 2.0
-    start[-1] = np.log(_FIRST_NOISE / (1 - _FIRST_NOISE))
-    limits = [(None, None)] * (len(start) - 1) + [_NOISE_LIMITS]
-    found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": 500}
-    )
-    return unpack(found.x)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

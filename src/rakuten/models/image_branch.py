@@ -112,6 +112,7 @@ def fit_image_branch(
     seed: int,
     blocks: Sequence[int] = (),
     threads: int = 1,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[ImageBranch, NDArray[np.float64]]:
     """Train on the chosen rows and predict each by a model that has not seen its fold.
 
@@ -130,6 +131,7 @@ def fit_image_branch(
         blocks: lengths of the parts of a vector that are compared one by one
             (:attr:`rakuten.features.encoder.ImageEncoder.blocks`); none: the vector as a whole.
         threads: folds that are worked on at the same time; the result does not depend on it.
+        weights: how much the error of each row counts, shape (n,); None: each counts once.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
@@ -143,8 +145,10 @@ def fit_image_branch(
     penalty = branch.kernel(branch.landmarks)
     penalty.flat[:: len(penalty) + 1] += _JITTER
     penalty *= params.ridge
-    weights, out_of_fold = _ridge(branch, projected, codes, folds, penalty, classes, threads)
-    branch.weights = weights.astype(np.float32)
+    counted = np.ones(len(rows)) if weights is None else weights
+    task = _Ridge(branch, projected, codes, folds, np.sqrt(counted), classes)
+    solved, out_of_fold = task.solve(penalty, threads)
+    branch.weights = solved.astype(np.float32)
     branch.__post_init__()
     return branch, out_of_fold
 
@@ -175,50 +179,54 @@ def _unlabelled_branch(
     )
 
 
-def _ridge(
-    branch: ImageBranch,
-    projected: NDArray[np.float32],
-    codes: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    penalty: NDArray[np.float64],
-    classes: int,
-    threads: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights from all folds, and scores of each fold by the weights from the others."""
-    rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    out_of_fold = np.empty((len(codes), classes))
+@dataclass(frozen=True)
+class _Ridge:
+    """Rows to learn from; ``roots`` are the square roots of their weights, shape (n,)."""
 
-    def count(mine: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return _normal_equations(branch, projected[mine], codes[mine], classes)
+    branch: ImageBranch
+    projected: NDArray[np.float32]
+    codes: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    roots: NDArray[np.float64]
+    classes: int
 
-    with ThreadPoolExecutor(threads) as pool:
-        equations = list(pool.map(count, rows))
-        left, right = penalty.copy(), np.zeros((len(penalty), classes))
-        for gram, target in equations:
-            left += gram
-            right += target
+    def solve(
+        self, penalty: NDArray[np.float64], threads: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights from all folds, and scores of each fold by the weights from the others."""
+        rows = [np.flatnonzero(self.folds == fold) for fold in np.unique(self.folds)]
+        out_of_fold = np.empty((len(self.codes), self.classes))
+        with ThreadPoolExecutor(threads) as pool:
+            equations = list(pool.map(self._normal_equations, rows))
+            left, right = penalty.copy(), np.zeros((len(penalty), self.classes))
+            for gram, target in equations:
+                left += gram
+                right += target
 
-        def answer(fold: int) -> None:
-            gram, target = equations[fold]
-            weights = _solve(left - gram, right - target)
-            for part in _parts(len(rows[fold])):
-                mine = rows[fold][part]
-                out_of_fold[mine] = branch.kernel(projected[mine]) @ weights
+            def answer(fold: int) -> None:
+                gram, target = equations[fold]
+                weights = _solve(left - gram, right - target)
+                for part in _parts(len(rows[fold])):
+                    mine = rows[fold][part]
+                    out_of_fold[mine] = self.branch.kernel(self.projected[mine]) @ weights
 
-        list(pool.map(answer, range(len(rows))))
-    return _solve(left, right), out_of_fold
+            list(pool.map(answer, range(len(rows))))
+        return _solve(left, right), out_of_fold
 
-
-def _normal_equations(
-    branch: ImageBranch, projected: NDArray[np.float32], codes: NDArray[np.int64], classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    size = len(branch.landmarks)
-    gram, right = np.zeros((size, size)), np.zeros((size, classes))
-    for part in _parts(len(projected)):
-        kernel = branch.kernel(projected[part])
-        gram += kernel.T @ kernel
-        right += kernel.T @ np.where(codes[part, None] == np.arange(classes), 1.0, -1.0)
-    return gram, right
+    def _normal_equations(
+        self, mine: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        size = len(self.branch.landmarks)
+        gram, right = np.zeros((size, size)), np.zeros((size, self.classes))
+        for part in _parts(len(mine)):
+            rows = mine[part]
+            roots = self.roots[rows, None]
+            kernel = self.branch.kernel(self.projected[rows])
+            kernel *= roots
+            target = np.where(self.codes[rows, None] == np.arange(self.classes), 1.0, -1.0)
+            gram += kernel.T @ kernel
+            right += kernel.T @ (roots * target)
+        return gram, right
 
 
 def _solve(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

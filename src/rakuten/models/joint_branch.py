@@ -97,6 +97,7 @@ def fit_joint_branch(
     params: JointBranchParams,
     seed: int,
     threads: int = 1,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[JointBranch, NDArray[np.float64]]:
     """Train on rows with text and photo, and predict each by a model without its fold.
 
@@ -114,6 +115,7 @@ def fit_joint_branch(
         params: the branch's parameters.
         seed: seed of the samples that reductions and landmarks come from.
         threads: folds that are worked on at the same time; the result does not depend on it.
+        weights: how much the error of each row counts, shape (n,); None: each counts once.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
@@ -148,6 +150,7 @@ def fit_joint_branch(
         ),
         seed=seed,
         threads=threads,
+        weights=weights,
     )
     return JointBranch(text, image, kernel), out_of_fold
 

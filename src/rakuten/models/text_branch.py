@@ -81,11 +81,12 @@ def fit_text_branch(
     params: TextBranchParams,
     threads: int,
     seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[TextBranch, NDArray[np.float64]]:
     """Train on all rows and predict each row by a model that has not seen its fold.
 
-    The vectoriser, which sees no labels, is fitted once on all rows. Of the given
-    regularisations the one with the best out-of-fold weighted F1 is taken.
+    The vectoriser, which sees no labels, is fitted once on all rows, each counted once. Of the
+    given regularisations the one with the best out-of-fold weighted F1 is taken.
 
     Args:
         documents: cleaned (title, description) of each row.
@@ -96,6 +97,7 @@ def fit_text_branch(
         threads: classifiers that are fitted at the same time; the result does not depend
             on it.
         seed: seed of the order in which the solver visits rows.
+        weights: how much each row counts, shape (n,); None: each counts once.
 
     Returns:
         The branch, and out-of-fold scores of shape (n, classes).
@@ -103,12 +105,21 @@ def fit_text_branch(
     from sklearn.metrics import f1_score  # training only: serving starts faster
 
     vectoriser = make_vectoriser(params, threads)
-    task = _Task(vectoriser.fit_transform(documents), codes, classes, seed)
+    counted = np.ones(len(codes)) if weights is None else weights
+    task = _Task(vectoriser.fit_transform(documents), codes, counted, classes, seed)
     best, out_of_fold = -1.0, np.zeros((len(codes), classes))
     regularisation = params.regularisation[0]
     for candidate in params.regularisation:
         scores = task.out_of_fold(candidate, folds, threads)
-        score = float(f1_score(codes, scores.argmax(axis=1), average="weighted", zero_division=0))
+        score = float(
+            f1_score(
+                codes,
+                scores.argmax(axis=1),
+                average="weighted",
+                zero_division=0,
+                sample_weight=counted,
+            )
+        )
         if score > best:
             best, out_of_fold, regularisation = score, scores, candidate
     fitted = task.fit(np.arange(len(codes)), regularisation, threads)
@@ -121,6 +132,7 @@ def fit_text_branch(
 class _Task:
     matrix: sp.csr_matrix
     codes: NDArray[np.int64]
+    weights: NDArray[np.float64]
     classes: int
     seed: int
 
@@ -132,6 +144,7 @@ class _Task:
             classes=self.classes,
             cost=regularisation,
             seed=self.seed,
+            row_costs=self.weights[rows].astype(np.float32),
             threads=threads,
         )
         # A type without rows keeps the score of a sure "no".

@@ -1,7 +1,7 @@
 """From calibrated confidence to a decision: taken automatically, or sent to a person."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,10 @@ class Threshold:
 
 
 def choose_threshold(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], params: DecisionParams
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    params: DecisionParams,
+    weights: NDArray[np.float64] | None = None,
 ) -> Threshold:
     """Lowest threshold at which precision surely meets the target, however many were tried.
 
@@ -46,23 +49,30 @@ def choose_threshold(
         confidence: probability of the chosen type of each out-of-fold row, shape (n,).
         correct: whether the chosen type was right, shape (n,).
         params: target precision and the one-sided confidence of its bound.
+        weights: how much each row counts, shape (n,); None: each counts once. The bound is that
+            of as many equal rows as the weights are worth (Kish, 1965): heavy rows are no more
+            evidence than they are.
     """
     if not len(confidence):
         return _NEVER
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
+    counted = np.ones(len(order)) if weights is None else weights[order]
     last = _last_rows(ranked)
-    right, count = np.cumsum(correct[order], dtype=np.int64)[last], last + 1
-    passes = precision_lower_bound(right, count, params.confidence) >= params.target_precision
-    predicted = np.cumsum(ranked)[last] / count
-    start = int(np.argmax((predicted - params.target_precision) * np.sqrt(count)))
+    mass = np.cumsum(counted)[last]
+    right = np.cumsum(counted * correct[order])[last]
+    worth = mass / np.cumsum(counted**2)[last]
+    bound = precision_lower_bound(right * worth, mass * worth, params.confidence)
+    passes = bound >= params.target_precision
+    predicted = np.cumsum(counted * ranked)[last] / mass
+    start = int(np.argmax((predicted - params.target_precision) * np.sqrt(mass * worth)))
     reached = _lowest_in_sequence(passes, start)
     if reached < 0:
         return _NEVER
     return Threshold(
         confidence=float(ranked[last[reached]]),
-        coverage=float(count[reached] / len(ranked)),
-        precision=float(right[reached] / count[reached]),
+        coverage=float(mass[reached] / counted.sum()),
+        precision=float(right[reached] / mass[reached]),
     )
 
 
@@ -70,12 +80,12 @@ _NEVER: Final = Threshold(None, 0.0, None)
 
 
 def precision_lower_bound(
-    right: NDArray[np.int64], count: NDArray[np.int64], confidence: float
+    right: NDArray[Any], count: NDArray[Any], confidence: float
 ) -> NDArray[np.float64]:
-    """One-sided lower Clopper-Pearson bound on a share of ``right`` in ``count``."""
+    """One-sided lower Clopper-Pearson bound on a share of ``right`` in ``count``, whole or not."""
     from scipy.special import betaincinv  # training only: serving starts faster
 
-    bound = betaincinv(np.maximum(right, 1), count - right + 1, 1 - confidence)
+    bound = betaincinv(np.where(right > 0, right, 1), count - right + 1, 1 - confidence)
     return np.asarray(np.where(right > 0, bound, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""Training core: split, branches, fusion, threshold and scores; knows no files and no tracking."""
+"""Training core: branches, fusion, threshold and scores; knows no files and no tracking."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rakuten import catalog
-from rakuten.data.split import (
-    copy_groups,
-    fingerprint,
-    grouped_split,
-    published_split,
-    stratified_folds,
-    text_hash,
-)
+from rakuten.data.split import stratified_folds
 from rakuten.errors import ContractError
 from rakuten.features.build_features import documents
 from rakuten.features.encoder import ImageEncoder
@@ -28,22 +21,10 @@ from rakuten.models.joint_branch import JointBranch, fit_joint_branch
 from rakuten.models.predictor import Predictor, ProductType
 from rakuten.models.text_branch import TextBranch, fit_text_branch
 from rakuten.models.threshold import Threshold, choose_threshold
-from rakuten.params import SplitParams, TrainParams
+from rakuten.params import TrainParams
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which rows of the feature table are held out, and how that came about.
-
-    ``rejected_held_out`` are rows of the split's held-out side that ingest rejected.
-    """
-
-    held_out: NDArray[np.bool_]
-    fingerprint: str
-    rejected_held_out: int
 
 
 @dataclass(frozen=True)
@@ -54,37 +35,6 @@ class Trained:
     out_of_fold: dict[str, Any]
 
 
-def split_rows(features: "pd.DataFrame", labels: "pd.DataFrame", params: SplitParams) -> Split:
-    """Split the rows of ``Y_train.csv`` and carry the result over to the accepted rows.
-
-    Args:
-        features: feature table of the accepted rows.
-        labels: unique rows of ``Y_train.csv`` in file order (index, prdtypecode).
-        params: scheme, held-out share and seed.
-    """
-    texts = [text_hash(*document) for document in documents(features)]
-    images = features["image_sha256"].tolist()
-    codes = labels[catalog.LABEL].tolist()
-    if params.scheme == "grouped":
-        place = {index: row for row, index in enumerate(features[catalog.INDEX])}
-        # Rows without text are no copies of each other.
-        written = (features["clean_designation"] + features["clean_description"]).tolist()
-        known = [place.get(index) for index in labels[catalog.INDEX]]
-        keys = [
-            ("", "") if row is None else (written[row] and f"{texts[row]} {code}", images[row])
-            for row, code in zip(known, codes, strict=True)
-        ]
-        groups = copy_groups(keys)
-        mask = grouped_split(codes, groups, test_size=params.test_size, seed=params.seed)
-    else:
-        mask = published_split(codes, test_size=params.test_size, seed=params.seed)
-    chosen = set(labels[catalog.INDEX].to_numpy()[mask])
-    held_out = features[catalog.INDEX].isin(chosen).to_numpy()
-    rows = zip(features[catalog.INDEX], features[catalog.LABEL], texts, images, strict=True)
-    identity = [row for row, out in zip(rows, held_out, strict=True) if out]
-    return Split(held_out, fingerprint(identity), len(chosen) - int(held_out.sum()))
-
-
 def fit_model(
     features: "pd.DataFrame",
     vectors: NDArray[np.float32],
@@ -93,6 +43,9 @@ def fit_model(
     *,
     encoder: ImageEncoder,
     params: TrainParams,
+    weights: NDArray[np.float64] | None = None,
+    repeats: NDArray[np.float64] | None = None,
+    copy_of: NDArray[np.int64] | None = None,
     threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
@@ -105,6 +58,10 @@ def fit_model(
         names: product type → name.
         encoder: what made ``vectors``.
         params: the train section of ``params.yaml``.
+        weights: how much each row counts in all that learns from labels, shape (n,); None: once.
+        repeats: factor of the weight where a branch learns, shape (n,); None: 1.
+        copy_of: for each row, that of ``rows`` whose fold it shares, shape (n,); None: its own.
+            Whatever a row is predicted by has then seen no copy of it either.
         threads: threads to train with; the result does not depend on it.
         note: called with what is going on.
 
@@ -118,12 +75,15 @@ def fit_model(
             "The training rows are all of one product type; a classifier needs at least two.",
             hint="check prdtypecode in Y_train.csv and data/interim/rejected.csv",
         )
+    folds = stratified_folds(positions, folds=params.folds, seed=params.seed)
     task = _Task(
         documents=documents(table),
         vectors=vectors,
         rows=rows,
         positions=positions,
-        folds=stratified_folds(positions, folds=params.folds, seed=params.seed),
+        folds=folds if copy_of is None else folds[copy_of],
+        weights=np.ones(len(rows)) if weights is None else weights,
+        repeats=np.ones(len(rows)) if repeats is None else repeats,
         classes=len(codes),
         present={
             "text": ((table["clean_designation"] + table["clean_description"]) != "").to_numpy(),
@@ -147,9 +107,11 @@ def fit_model(
             classes=len(codes),
             params=params.fusion,
             threads=threads,
+            weights=task.weights,
         )
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    threshold = choose_threshold(confidence, predicted == positions, params.decision)
+    correct = predicted == positions
+    threshold = choose_threshold(confidence, correct, params.decision, task.weights)
     predictor = Predictor(
         types=[ProductType(int(code), names.get(int(code), str(code))) for code in codes],
         text=text,
@@ -172,11 +134,18 @@ class _Task:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
     folds: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    repeats: NDArray[np.float64]
     classes: int
     present: dict[str, NDArray[np.bool_]]
     blocks: tuple[int, ...]
     params: TrainParams
     threads: int
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """What each row counts where a branch learns."""
+        return self.weights * self.repeats
 
 
 def _fit_branches(
@@ -197,6 +166,7 @@ def _fit_branches(
             params=params.text,
             threads=task.threads,
             seed=params.seed,
+            weights=task.costs[mine],
         )
         scores["text"] = _spread(found, mine, len(task.rows))
     mine = np.flatnonzero(task.present["image"])
@@ -212,6 +182,7 @@ def _fit_branches(
             seed=params.seed,
             blocks=task.blocks,
             threads=task.threads,
+            weights=task.costs[mine],
         )
         scores["image"] = _spread(found, mine, len(task.rows))
     if not scores:
@@ -245,6 +216,7 @@ def _fit_joint(
         params=task.params.joint,
         seed=task.params.seed,
         threads=task.threads,
+        weights=task.costs[mine],
     )
     scores["joint"] = _spread(found, mine, len(task.rows))
     return joint

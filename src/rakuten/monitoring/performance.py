@@ -8,7 +8,6 @@ import numpy as np
 
 from rakuten.monitoring.estimate import Expected, expect_performance
 from rakuten.monitoring.evidence import LabelEvidence
-from rakuten.monitoring.labels import Truth, resolve_labels
 from rakuten.monitoring.scores import (
     Answered,
     Score,
@@ -21,6 +20,7 @@ from rakuten.monitoring.scores import (
 )
 from rakuten.monitoring.strata import Stratum, stratify
 from rakuten.store.database import Database
+from rakuten.store.labels import Truth, resolve_labels
 from rakuten.store.windows import Window, WindowRow, read_labels, read_window
 
 
@@ -78,7 +78,7 @@ def measure_performance(rows: Sequence[WindowRow], truths: Mapping[str, Truth]) 
 
     Args:
         rows: all answers of a window, labelled or not.
-        truths: by id, see :func:`rakuten.monitoring.labels.resolve_labels`; those of other
+        truths: by id, see :func:`rakuten.store.labels.resolve_labels`; those of other
             answers are left out.
     """
     usable = [row for row in rows if row.state != "damaged"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rakuten.errors import ContractError, DataNotFoundError
 from rakuten.features.build_features import (
+    KEPT,
     feature_manifest,
     image_vectors,
     text_features,
@@ -61,10 +62,15 @@ def run_features(
 
     Raises:
         ConfigurationError: the encoder cannot be made.
+        ContractError: an earlier version of this project made ingest's table.
         DataNotFoundError: ingest has not run, or the encoder's weights cannot be had.
         StorageError: the outputs cannot be written.
     """
     merged = read_stage_csv(paths, MERGED)
+    if absent := [name for name in KEPT if name not in merged.columns]:
+        raise ContractError(
+            f"{paths.interim / MERGED} lacks {', '.join(absent)}.", hint="run rakuten ingest again"
+        )
     encoder = prepare_encoder(params, paths.root)
     table = text_features(merged)
     write_csv(paths.processed / TABLE, table)
@@ -73,7 +79,13 @@ def run_features(
         write_vectors(
             paths.processed / VECTORS,
             image_vectors(
-                encoder, paths.raw, merged, threads=threads, cache=known, progress=progress
+                encoder,
+                paths.raw,
+                paths.feedback,
+                merged,
+                threads=threads,
+                cache=known,
+                progress=progress,
             ),
             rows=len(merged),
             dimension=encoder.dimension,

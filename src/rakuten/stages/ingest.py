@@ -1,20 +1,25 @@
-"""Stage ingest: data/raw → data/interim."""
+"""Stage ingest: data/raw and data/feedback → data/interim."""
 
 from dataclasses import dataclass
 
 from rakuten import catalog
+from rakuten.data.corrections import CorrectionsReport, add_corrections, load_corrections
 from rakuten.data.make_dataset import IngestReport, build_dataset
 from rakuten.data.raw_folder import raw_state
-from rakuten.errors import DataNotFoundError
-from rakuten.io import write_csv, write_json
+from rakuten.errors import ContractError, DataNotFoundError
+from rakuten.io import sha256_file, write_csv, write_json
 from rakuten.logs import Progress, get_logger
 from rakuten.settings import ProjectPaths
+from rakuten.stages.feedback_folder import prepare_feedback
 
 log = get_logger(__name__)
 
 MERGED = "merged_train.csv"
 REJECTED = "rejected.csv"
 REPORT = "ingest_report.json"
+
+_BROKEN = ("bad_id", "duplicate_id", "bad_label", "no_content")
+"""Reasons that an export by this project never gives."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +33,36 @@ class IngestOutcome:
 def run_ingest(
     paths: ProjectPaths, *, threads: int = 1, progress: Progress | None = None
 ) -> IngestOutcome:
-    """Join, check and write the training rows of ``data/raw``.
+    """Join, check and write the training rows of ``data/raw`` and the corrections.
 
     Raises:
         DataNotFoundError: there is no catalogue in ``data/raw``.
-        ContractError: the catalogue breaks its contract as a whole.
+        ContractError: the catalogue breaks its contract as a whole, or corrections changed
+            while they were read.
         StorageError: the outputs cannot be written.
     """
     require_catalogue(paths)
-    dataset = build_dataset(paths.raw, threads=threads, progress=progress)
+    prepare_feedback(paths)
+    corrections = load_corrections(paths.feedback, threads=threads)
+    catalogue = build_dataset(paths.raw, threads=threads, progress=progress)
+    dataset = add_corrections(catalogue, corrections)
+    _require_same(paths, corrections.report)
     write_csv(paths.interim / MERGED, dataset.merged)
     write_csv(paths.interim / REJECTED, dataset.rejected)
     write_json(paths.interim / REPORT, dataset.report.to_dict())
-    warnings = _warnings(dataset.report)
+    warnings = (*_warnings(dataset.report), *_feedback_warnings(corrections.report))
     for warning in warnings:
         log.warning(warning)
     return IngestOutcome(dataset.report, warnings)
+
+
+def _require_same(paths: ProjectPaths, report: CorrectionsReport) -> None:
+    """DVC looks at its inputs after a stage: it would take a newer export for what was read."""
+    path = paths.feedback / catalog.CORRECTIONS
+    if not path.is_file() or sha256_file(path) != report.sha256:
+        raise ContractError(
+            f"{path} was exported anew while ingest was reading it.", hint="run it again: dvc repro"
+        )
 
 
 def require_catalogue(paths: ProjectPaths) -> None:
@@ -79,3 +98,11 @@ def _warnings(report: IngestReport) -> tuple[str, ...]:
     if report.labels_without_product:
         found.append(f"{report.labels_without_product} labels belong to no product")
     return tuple(found)
+
+
+def _feedback_warnings(report: CorrectionsReport) -> tuple[str, ...]:
+    bad = {reason: count for reason, count in report.rejected.items() if reason in _BROKEN}
+    if not bad:
+        return ()
+    reasons = ", ".join(f"{count} {reason}" for reason, count in bad.items())
+    return (f"{sum(bad.values())} corrections set aside in {REJECTED}: {reasons}",)

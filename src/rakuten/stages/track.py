@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rakuten import catalog
 from rakuten.errors import StorageError
-from rakuten.io import write_text
+from rakuten.io import read_json, write_text
 from rakuten.logs import get_logger
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.stages import train
 from rakuten.stages.features import TABLE, VECTORS
+from rakuten.stages.ingest import REPORT
 from rakuten.tracking.lineage import git_state, input_hashes
 from rakuten.tracking.pending import RunRecord
 from rakuten.tracking.runs import Logged, flatten, log_run
@@ -53,6 +54,7 @@ def track_training(
         tags={
             **state.tags(),
             **{f"input_sha256.{name}": digest for name, digest in inputs.items()},
+            **_corrections_tag(paths),
             "model_sha256": outcome.model_sha256,
             "split_fingerprint": outcome.split_fingerprint,
         },
@@ -68,6 +70,13 @@ def track_training(
         return log_run(record, paths, settings)
     finally:
         _patch_file(paths).unlink(missing_ok=True)
+
+
+def _corrections_tag(paths: ProjectPaths) -> dict[str, str]:
+    """Hash of the corrections as ingest read them: there may be a newer export by now."""
+    report = paths.interim / REPORT
+    found = read_json(report).get("feedback", {}) if report.is_file() else {}
+    return {f"input_sha256.{catalog.CORRECTIONS}": found["sha256"]} if found else {}
 
 
 def _artifacts(paths: ProjectPaths, model: Path, patch: str) -> dict[str, str]:

@@ -21,7 +21,8 @@ from rakuten.models.packaging import GOLDEN_PRODUCTS, golden_products, model_arr
 from rakuten.models.predict_model import predict_table
 from rakuten.models.predictor import Prediction, Predictor, Product, check_golden
 from rakuten.models.reference import REFERENCE, reference_arrays
-from rakuten.models.train_model import Split, fit_model, split_rows
+from rakuten.models.train_model import fit_model
+from rakuten.models.training_rows import Split, TrainingRows, choose_rows, split_rows
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
 from rakuten.stages.features import ENCODER, read_features, read_stage_csv
@@ -69,14 +70,18 @@ def run_train(
     features, vectors, _ = read_features(paths)
     labels = schema.unique_labels(schema.read_labels(paths.raw_file(catalog.Y_TRAIN)))
     split = split_rows(features, labels, params.split)
+    chosen = choose_rows(features, split.held_out, params.feedback)
     names = read_names(paths)
     trained = fit_model(
         features,
         vectors,
-        np.flatnonzero(~split.held_out),
+        chosen.rows,
         names,
         encoder=load_encoder(paths.processed / ENCODER),
         params=params.train,
+        weights=chosen.weights,
+        repeats=chosen.repeats,
+        copy_of=chosen.copy_of,
         threads=threads,
         note=note,
     )
@@ -107,10 +112,13 @@ def run_train(
         },
         "scores": metrics,
         "reference": {"rows": len(reference["confidence"]), "source": "held-out rows"},
+        **_used_feedback(chosen),
     }
     golden = golden_products(predictor, _golden_candidates(held_out, paths.raw))
     arrays = {**model_arrays(predictor), REFERENCE: reference}
     _save(paths.model, arrays, golden, about, predictor.encoder.files(), threads=threads)
+    if chosen.feedback:
+        metrics = {**metrics, "feedback": chosen.feedback}
     _write_reports(paths.reports, metrics, held_out, predictions, names)
     return TrainOutcome(metrics, model_sha256(paths.model), split.fingerprint, paths.model)
 
@@ -128,6 +136,13 @@ def held_out_scores(held_out: "pd.DataFrame", predictions: list[Prediction]) -> 
         "calibration_error": evaluate.calibration_error(confidence, correct),
         **evaluate.decision_scores(truth, predicted, automatic),
     }
+
+
+def _used_feedback(chosen: TrainingRows) -> dict[str, Any]:
+    """What the manifest says of corrections; a model that used none is the same without them."""
+    if not chosen.feedback.get("used"):
+        return {}
+    return {"feedback": {name: chosen.feedback[name] for name in ("used", "replaced", "weight")}}
 
 
 def read_names(paths: ProjectPaths) -> dict[int, str]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rakuten.monitoring.labels import Truth, resolve_labels
+from rakuten.store.labels import Truth, resolve_labels
 from rakuten.store.windows import Label
 from tests.monitoring.traffic import NOON
 

@@ -1,4 +1,4 @@
-"""One true type for each answer, from what one or more reviewers said."""
+"""One true type for each answer, from what one or more reviewers said: the only rule of it."""
 
 from collections import Counter
 from collections.abc import Iterable
