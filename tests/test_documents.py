@@ -34,7 +34,6 @@ def _names(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
 def test_every_command_named_exists(document: Path) -> None:
     runner = CliRunner()
-    commands = re.findall(rf"\brakuten ({GROUPS}[a-z]+)", _code(document.read_text()))
     commands = re.findall(COMMAND, _code(document.read_text()))
     for command in set(commands):
         found = runner.invoke(app, [*command.split(), "--help"])
@@ -45,7 +44,6 @@ def test_every_command_named_exists(document: Path) -> None:
 def test_every_option_of_a_command_shown_exists(document: Path) -> None:
     """Each ``rakuten …`` line of a code block and each inline one, with its ``--options``."""
     runner = CliRunner()
-    shown = re.findall(rf"\brakuten ({GROUPS}[a-z]+)([^\n`]*)", _code(document.read_text()))
     shown = re.findall(rf"{COMMAND}([^\n`]*)", _code(document.read_text()))
     for command, rest in shown:
         wanted = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split("#")[0]))

@@ -11,7 +11,7 @@ def export_corrections(project: Project) -> str:
         StorageError: the files cannot be written.
     """
     from rakuten.serving.settings import load_serving_settings
-    from rakuten.stages.feedback import export_feedback  # type: ignore[import-not-found]
+    from rakuten.stages.feedback import export_feedback
     from rakuten.store.database import Database
     from rakuten.store.media import open_media
 
@@ -19,7 +19,7 @@ def export_corrections(project: Project) -> str:
     media = open_media(place if place.startswith("s3://") else str(paths.root / place))
     database = Database(project.settings.store_url(paths.root))
     try:
-        found = export_feedback(database, media, paths.root / "data" / "feedback")
+        found = export_feedback(database, media, paths.feedback)
     finally:
         database.close()
     return f"{found.rows} corrected answers → {found.folder}"

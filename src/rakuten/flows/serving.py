@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +76,6 @@ def read_deployments(root: Path) -> list[dict[str, Any]]:
 def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
     """A deployment for this process, from its entry."""
     from prefect.flows import load_flow_from_entrypoint
-    from prefect.schedules import Schedule
     from prefect.types.entrypoint import EntrypointType
 
     try:
@@ -83,7 +83,7 @@ def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
             entry["name"],
             description=entry.get("description"),
             parameters={**entry.get("parameters", {}), "root": str(root.resolve())},
-            schedules=[Schedule(**schedule) for schedule in entry.get("schedules", [])],
+            schedules=[_schedule(schedule) for schedule in entry.get("schedules", [])],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -91,3 +91,13 @@ def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
             f"{root / DEPLOYMENTS} has a deployment that cannot be used: {error}.",
             hint="https://docs.prefect.io/v3/how-to-guides/deployments/prefect-yaml",
         ) from error
+
+
+def _schedule(entry: Mapping[str, Any]) -> Any:
+    """A schedule from its entry, where an interval is a number of seconds."""
+    from prefect.schedules import Schedule
+
+    values = dict(entry)
+    if "interval" in values:
+        values["interval"] = timedelta(seconds=values["interval"])
+    return Schedule(**values)
