@@ -164,6 +164,25 @@ def test_a_flow_that_was_killed_and_is_started_again_waits_for_the_stage_that_go
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
 
 
+def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
+    make: MakeProject, prefect: PrefectServer
+) -> None:
+    with chat() as room:
+        project = make(HELD, RAKUTEN_NOTIFY_URL=room.url)
+        running = project.begin(*RUN)
+        wait_until(lambda: project.runs == ["began"], "the stage has begun")
+        stage = psutil.Process(running.process.pid).children(recursive=True)
+        running.process.terminate()
+        running.end(None)
+    assert running.process.returncode != 0
+    assert [one for one in stage if one.is_running()] == []
+    assert newest(prefect, project)["state_type"] == "CRASHED"
+    assert "ended as Crashed" in room.messages[0]["text"]
+    project.let_go()
+    project.run(*RUN)
+    assert project.runs == ["began", "began", "ended"]
+
+
 def waiting(prefect: PrefectServer, project: FlowProject, killed: str) -> bool:
     """Whether a run after the killed one says in its log that it waits."""
     run = newest(prefect, project)
