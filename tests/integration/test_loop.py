@@ -60,7 +60,7 @@ def environment(
 
 
 def make_project(root: Path, params: Params) -> None:
-    """A project under git and DVC, with gentle floors, small windows and a monitor every 10 s."""
+    """A project under git and DVC, with gentle floors, small windows and a check every 10 s."""
     root.mkdir()
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", "prefect.yaml"):
         shutil.copy2(REPOSITORY / name, root)

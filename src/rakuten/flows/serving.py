@@ -75,15 +75,18 @@ def read_deployments(root: Path) -> list[dict[str, Any]]:
 
 def _deployment(entry: Mapping[str, Any], root: Path) -> Any:
     """A deployment for this process, from its entry."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.flows import load_flow_from_entrypoint
     from prefect.types.entrypoint import EntrypointType
 
+    limit = entry.get("concurrency_limit")
     try:
         return load_flow_from_entrypoint(entry["entrypoint"]).to_deployment(
             entry["name"],
             description=entry.get("description"),
             parameters={**entry.get("parameters", {}), "root": str(root.resolve())},
             schedules=[_schedule(schedule) for schedule in entry.get("schedules", [])],
+            concurrency_limit=None if limit is None else ConcurrencyLimitConfig(**limit),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
     except (KeyError, TypeError, ValueError) as error:
