@@ -90,11 +90,11 @@ class Shop:
         self.database = Database(variables["DATABASE_URL"])
 
     def sell(self, drift: str, seed: int, labels: float = 0.0) -> None:
-        """One window of traffic."""
+        """One window of traffic, and a few more: there are photos that are refused."""
         rakuten(
             self.root,
             self.variables,
-            *("simulate-drift", drift, "--rows", str(WINDOW), "--seed", str(seed)),
+            *("simulate-drift", drift, "--rows", str(WINDOW + 10), "--seed", str(seed)),
             *("--labels", str(labels), "--url", self.served.url, "--api-key", self.served.key),
         )
 
