@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,18 @@ MakeProject = Callable[..., FlowProject]
 
 
 @pytest.fixture
-def make(copy_project: Callable[[str], Project], prefect: PrefectServer) -> MakeProject:
-    """Make a project whose flows report to the shared Prefect server."""
+def make(copy_project: Callable[[str], Project], prefect: PrefectServer) -> Iterator[MakeProject]:
+    """Make a project whose flows report to the shared Prefect server; its stages end with it."""
+    made: list[FlowProject] = []
 
     def make(first: str = QUICK, **environment: str) -> FlowProject:
         paths = copy_project("project")[0]
-        return make_flow_project(paths, first, {**prefect.environment, **environment})
+        made.append(make_flow_project(paths, first, {**prefect.environment, **environment}))
+        return made[-1]
 
-    return make
+    yield make
+    for project in made:
+        project.let_go()
 
 
 def newest(prefect: PrefectServer, project: FlowProject) -> dict[str, Any]:
