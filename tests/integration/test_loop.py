@@ -4,6 +4,7 @@ Everything is real: the service, PostgreSQL, an MLflow server on PostgreSQL and 
 server on PostgreSQL, and the process that serves the flows. The test only plays the shop.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 
 from rakuten.client import Client
 from rakuten.data.sample import make_sample
+from rakuten.io import read_csv
 from rakuten.params import Params
 from rakuten.settings import Settings
 from rakuten.store.database import Database
@@ -211,12 +213,12 @@ def test_drift_leads_to_a_new_model_that_answers(
     tasks = prefect.task_runs(pipeline["id"])
     assert {"feedback", "ingest", "features", "train", "predict", "register", "gate"} <= set(tasks)
 
-    registry = Registry(
-        Connection(Settings(mlflow_tracking_uri=server.uri, mlflow_model_name=MODEL), shop.root),
-        MODEL,
-    )
-    champion = registry.by_alias(CHAMPION)
+    settings = Settings(mlflow_tracking_uri=server.uri, mlflow_model_name=MODEL)
+    champion = Registry(Connection(settings, shop.root), MODEL).by_alias(CHAMPION)
     assert champion is not None
     assert champion.number == 2
-    corrections = (shop.root / "data/feedback/corrections.csv").read_text(encoding="utf-8")
-    assert corrections.count("simulation") > 0.4 * 2 * WINDOW
+    assert json.loads(champion.tags["gate"])["outcome"] == "passed"
+    run = Connection(settings, shop.root).client.get_run(champion.run_id)
+    corrected = len(read_csv(shop.root / "data/feedback/corrections.csv"))
+    assert corrected > 0.4 * 2 * WINDOW
+    assert 0 < run.data.metrics["feedback.used"] <= corrected
