@@ -97,7 +97,7 @@ test-catalogs: setup ## Run the marked tests on the catalogues in RAKUTEN_CATALO
 	pytest -m catalogs
 
 test-servers: setup servers ## Run the marked tests on real servers, which they start on loopback
-	pytest -m servers
+	pytest -n 2 --dist loadfile -m servers
 
 servers: $(SERVERS)/.ready $(MLFLOW_SERVER)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,11 +50,11 @@ class FlowProject:
         path = self.paths.root / ".." / "runs"
         return path.read_text().split() if path.exists() else []
 
-    def begin(self, *arguments: str) -> "Running":
-        """Start ``rakuten flow …``."""
+    def begin(self, *arguments: str, by: Sequence[str] = ()) -> "Running":
+        """Start ``rakuten flow …``, by another command where there is one."""
         command = [sys.executable, "-m", "rakuten.cli", "--root", str(self.paths.root), "flow"]
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*by, *command, *arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -179,12 +179,20 @@ def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
         running.process.terminate()
         running.end(None)
     assert running.process.returncode != 0
-    assert [one for one in stage if one.is_running()] == []
+    wait_until(lambda: not any(map(lives, stage)), "all that it began has ended")
     assert newest(prefect, project)["state_type"] == "CRASHED"
     assert "ended as Crashed" in room.messages[0]["text"]
     project.let_go()
     project.run(*RUN)
     assert project.runs == ["began", "began", "ended"]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process goes on; one that nobody has reaped yet does not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def waiting(prefect: PrefectServer, project: FlowProject, killed: str) -> bool:
@@ -256,8 +264,8 @@ def test_a_deployment_of_prefect_yaml_is_run_by_a_worker(
         "rakuten_pipeline/pipeline": [("0 3 * * 1", False)],
         "monitor/monitor": [("0 * * * *", True)],
     }
-    worker = subprocess.Popen(
-        command("worker", "start", "--pool", "rakuten"),
+    worker = subprocess.Popen(  # it ends by SIGINT alone, whatever it is sent
+        ["env", "--default-signal=INT", *command("worker", "start", "--pool", "rakuten")],
         cwd=tmp_path,
         env=environment,
         stdout=(tmp_path / "worker.log").open("w"),
@@ -303,7 +311,8 @@ def test_served_flows_run_and_the_process_ends_in_order(
     project = make()
     root = project.paths.root
     (root / "prefect.yaml").write_text((REPOSITORY / "prefect.yaml").read_text())
-    serving = project.begin("serve")
+    # As a shell script starts what goes on in the background.
+    serving = project.begin("serve", by=("env", "--ignore-signal=INT"))
     try:
         found = wait_until(lambda: deployment(prefect, root), "the deployments are there")
         run = begin_run(prefect, found["id"])

@@ -1,7 +1,6 @@
 """Both flows served with their schedules from one process, which runs them as its children."""
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -36,13 +35,16 @@ def serve_flows(root: Path) -> None:
         )
     served = [_deployment(entry, root) for entry in read_deployments(root)]
 
-    class Server(Runner):
-        """Prefect's own leaves schedules on when it is terminated; this one ends in order."""
-
-        def handle_sigterm(self, *_: Any) -> None:
-            signal.raise_signal(signal.SIGINT)
-
     async def run() -> None:
+        loop, serving = asyncio.get_running_loop(), asyncio.current_task()
+
+        class Server(Runner):
+            """Prefect's own leaves schedules on when it is terminated; this one ends in order."""
+
+            def handle_sigterm(self, *_: Any) -> None:
+                if serving is not None:
+                    loop.call_soon_threadsafe(serving.cancel)
+
         runner = Server(name="rakuten", pause_on_shutdown=True)
         for deployment in served:
             await runner.aadd_deployment(deployment)
@@ -51,7 +53,7 @@ def serve_flows(root: Path) -> None:
 
     try:
         asyncio.run(run())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         log.info("flows are no longer served")
 
 
