@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rakuten.errors import BusyError, ConfigurationError, InterruptedStageError, StageError
-from rakuten.flows.reproduction import push, reproduce, stage_names
+from rakuten.flows.reproduction import plan_stages, push, reproduce
 from rakuten.flows.retries import is_transient
 from tests.flows.conftest import MakePipeline
 
@@ -19,19 +19,27 @@ def outcome(root: Path, stage: str) -> str:
     return reproduce(root, stage, seconds=60, line=lambda _: None).outcome
 
 
+def names(root: Path) -> list[str]:
+    return [planned.stage for planned in plan_stages(root)]
+
+
+def up_to_date(root: Path) -> list[str]:
+    return [planned.stage for planned in plan_stages(root) if planned.up_to_date]
+
+
 def test_stages_are_those_of_dvc_in_its_order_with_the_data_that_it_tracks(
     make_pipeline: MakePipeline,
 ) -> None:
     root = make_pipeline({"zeta": "echo 1 > zeta.txt", "alpha": "echo 1 > alpha.txt"})
-    assert stage_names(root) == ["zeta", "alpha"]
+    assert names(root) == ["zeta", "alpha"]
     dvc = [sys.executable, "-m", "dvc", "add", "-q", "input.txt"]
     subprocess.run(dvc, cwd=root, check=True)
-    assert stage_names(root) == ["input.txt.dvc", "zeta", "alpha"]
+    assert names(root) == ["input.txt.dvc", "zeta", "alpha"]
 
 
 def test_a_pipeline_that_dvc_cannot_read_is_an_error_that_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=str(tmp_path)):
-        stage_names(tmp_path)
+        plan_stages(tmp_path)
 
 
 def test_a_stage_runs_once_is_unchanged_then_and_comes_from_the_cache_later(
@@ -45,6 +53,23 @@ def test_a_stage_runs_once_is_unchanged_then_and_comes_from_the_cache_later(
     (root / "input.txt").write_text("input")
     assert outcome(root, "one") == "cached"
     assert (root.parent / "runs").read_text().split() == ["x", "x"]
+
+
+def test_only_the_first_stages_without_anything_to_do_are_up_to_date(
+    make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = make_pipeline({name: f"cat input.txt > {name}.txt" for name in ("a", "b", "c")})
+    monkeypatch.chdir(tmp_path)
+    assert up_to_date(root) == []
+    for stage in ("a", "b", "c"):
+        outcome(root, stage)
+    assert up_to_date(root) == ["a", "b", "c"]
+    (root / "b.txt").unlink()
+    assert up_to_date(root) == ["a"]
+    outcome(root, "b")
+    assert up_to_date(root) == ["a", "b", "c"]
+    (root / "input.txt").write_text("another")
+    assert up_to_date(root) == []
 
 
 def test_lines_of_the_stage_are_handed_on(make_pipeline: MakePipeline) -> None:
@@ -84,6 +109,14 @@ def test_dvc_s_own_lock_held_by_somebody_is_busy(make_pipeline: MakePipeline) ->
             outcome(root, "one")
     assert is_transient(caught.value)
     assert outcome(root, "one") == "ran"
+
+
+def test_what_dvc_cannot_judge_now_is_not_up_to_date(make_pipeline: MakePipeline) -> None:
+    root = make_pipeline({"one": "cat input.txt > one.txt"})
+    outcome(root, "one")
+    held = {"write": {str(root / "one.txt"): {"pid": os.getpid(), "cmd": "dvc x"}}, "read": {}}
+    (root / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+    assert up_to_date(root) == []
 
 
 def test_files_in_use_by_another_dvc_command_are_busy(make_pipeline: MakePipeline) -> None:

@@ -24,6 +24,7 @@ from rakuten.flows.publication import (
     register_model,
     run_address,
 )
+from rakuten.flows.reproduction import Planned, Reproduced
 from rakuten.flows.retries import retry_options
 from rakuten.stages.preflight import run_preflight
 from rakuten.stages.promotion import Promotion
@@ -87,8 +88,9 @@ def rakuten_pipeline(
 def _reproduce(project: Project, seconds: float, lock: int, again: dict[str, Any]) -> None:
     """A task for each stage, one after the other."""
     root, one = project.paths.root, reproduce_stage.with_options(**again)
-    names = reproduction.stage_names(root)
-    artifacts.show_stages([one(root, name, seconds, lock).result() for name in names])
+    clear_leftovers(root)
+    planned = reproduction.plan_stages(root)
+    artifacts.show_stages([one(root, stage, seconds, lock).result() for stage in planned])
 
 
 def _publish(project: Project, again: dict[str, Any], *, ask: bool, why: str) -> PipelineOutcome:
@@ -125,12 +127,16 @@ def add_feedback(project: Project) -> None:
     get_run_logger().info("%s", export_corrections(project))
 
 
-@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def reproduce_stage(root: Path, stage: str, seconds: float, lock: int) -> State[Any]:
+@task(name="stage", task_run_name="{planned.stage}", cache_policy=NO_CACHE, persist_result=False)
+def reproduce_stage(root: Path, planned: Planned, seconds: float, lock: int) -> State[Any]:
     """Let DVC bring one stage up to date."""
-    log = get_run_logger()
+    if planned.up_to_date:
+        return Completed(name="Unchanged", data=Reproduced(planned.stage, "unchanged"))
+    line = get_run_logger().info
     clear_leftovers(root)
-    found = reproduction.reproduce(root, stage, seconds=seconds, line=log.info, inherited=[lock])
+    found = reproduction.reproduce(
+        root, planned.stage, seconds=seconds, line=line, inherited=[lock]
+    )
     name = {"ran": "Completed", "cached": "FromCache", "unchanged": "Unchanged"}[found.outcome]
     return Completed(name=name, data=found)
 

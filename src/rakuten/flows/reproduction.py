@@ -15,6 +15,9 @@ from rakuten.errors import (
     StageError,
 )
 from rakuten.flows.program import Finished, run_program
+from rakuten.logs import get_logger
+
+log = get_logger(__name__)
 
 _BUSY: Final = ("Unable to acquire lock", "is busy, it is being blocked by")
 _EXIT: Final = re.compile(r"exited with (-?\d+)")
@@ -33,8 +36,19 @@ class Reproduced:
     outcome: Outcome
 
 
-def stage_names(root: Path) -> list[str]:
+@dataclass(frozen=True)
+class Planned:
+    """A stage, and whether neither it nor any stage before it has anything to do."""
+
+    stage: str
+    up_to_date: bool
+
+
+def plan_stages(root: Path) -> list[Planned]:
     """Stages of ``dvc.yaml`` and the data that DVC tracks for them, in the order of ``dvc repro``.
+
+    DVC is asked once which of the first have nothing to do: a command of its own for each costs
+    a second. What is behind one that is stale, or that DVC cannot judge now, is to be reproduced.
 
     Raises:
         ConfigurationError: DVC cannot read its files.
@@ -49,13 +63,31 @@ def stage_names(root: Path) -> list[str]:
     try:
         with Repo(str(root)) as repo:
             wanted = collect_stages(repo, [str(root / "dvc.yaml")])
-            plan = plan_repro(get_active_graph(repo.index.graph), wanted)
-            return [_address(stage) for stage in plan]
+            stages = plan_repro(get_active_graph(repo.index.graph), wanted)
+            done = _count_up_to_date(repo, stages)
+            return [Planned(_address(one), place < done) for place, one in enumerate(stages)]
     except DvcException as error:
         raise ConfigurationError(
             f"DVC cannot read the pipeline of {root.resolve()}: {error}.",
             hint="rakuten doctor looks at DVC's files",
         ) from error
+
+
+def _count_up_to_date(repo: Any, stages: Sequence[Any]) -> int:
+    """How many stages come before the first that is stale, or that DVC cannot judge now."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import lock_repo
+
+    count = 0
+    try:
+        with lock_repo(repo):
+            for stage in stages:
+                if stage.changed():
+                    break
+                count += 1
+    except DvcException as error:  # another command of DVC's is at work
+        log.info("DVC cannot say what is stale: %s", error)
+    return count
 
 
 def _address(stage: Any) -> str:
@@ -78,7 +110,7 @@ def reproduce(
 
     Args:
         root: the project folder.
-        stage: as :func:`stage_names` has it.
+        stage: as :func:`plan_stages` names it.
         seconds: how long it may take.
         line: told each line that DVC and the stage print.
         inherited: descriptors that DVC keeps open.
