@@ -144,7 +144,7 @@ def main() -> None:
     note += f"{MOST_SECONDS:g} s. It includes what the second row does by hand."
     conclude(
         "What a flow costs",
-        "python benchmarks/flow.py",
+        f"python benchmarks/flow.py --rounds {given.rounds} --rows {given.rows}",
         f"{note}\n\n{body}",
         broken,
         given.output,
