@@ -138,7 +138,6 @@ def test_a_check_that_failed_ends_the_flow_failed_alerts_people_and_retrains_not
 def test_an_open_retraining_is_carried_out_first_and_keeps_what_came_of_it(
     project: FlowProject, prefect: PrefectServer, room: Chat
 ) -> None:
-    pytest.importorskip("rakuten.stages.feedback")
     decide_to_retrain(project)
     assert "version 1 is champion now" in run_monitor(project)
     found = retraining(project)
@@ -158,7 +157,6 @@ def test_an_open_retraining_is_carried_out_first_and_keeps_what_came_of_it(
 def test_a_retraining_that_cannot_begin_now_stays_open_and_one_that_fails_for_good_is_closed(
     project: FlowProject, prefect: PrefectServer
 ) -> None:
-    pytest.importorskip("rakuten.stages.feedback")
     decide_to_retrain(project)
     (project.paths.root.parent / "fail").touch()
     path = project.paths.root / ".rakuten" / "pipeline.lock"

@@ -11,7 +11,7 @@ from rakuten.models.predictor import Predictor, Product
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import TrainOutcome
 
-ROUNDS = 200
+HALF = 100
 
 
 def count_objects() -> Counter[str]:
@@ -36,10 +36,14 @@ def test_products_of_every_length_leave_no_objects_behind(
         else:
             predictor.predict([product])
 
-    for number in range(3):
-        ask(number)
-    before = count_objects()
-    for number in range(3, 3 + ROUNDS):
-        ask(number)
-    left = count_objects() - before
-    assert left.total() < ROUNDS / 2, left.most_common(5)
+    def left_by(numbers: range) -> Counter[str]:
+        before = count_objects()
+        for number in numbers:
+            ask(number)
+        return count_objects() - before
+
+    left_by(range(3))
+    # What is made once (Python's caches of abstract classes) is in one half, a leak in both.
+    halves = [left_by(range(3, 3 + HALF)), left_by(range(3 + HALF, 3 + 2 * HALF))]
+    left = min(halves, key=Counter.total)
+    assert left.total() < HALF / 2, left.most_common(5)

@@ -2,16 +2,19 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from rakuten.errors import MissingExtraError
 from rakuten.models.evaluate.intervals import Interval
 from rakuten.monitoring.estimate import ASSUMPTION
 from rakuten.monitoring.evidence import Outcome
 from rakuten.monitoring.evidently_report import Described
 from rakuten.monitoring.summary import expected_lines, measured_lines, sorted_columns
 from rakuten.monitoring.window import Seen
+from rakuten.pages import DASH, load_template
 from rakuten.store.monitoring import DecisionRecord, MonitorRun
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 OUTCOMES: Final = {
     Outcome.NONE: "no drift",
@@ -35,7 +38,6 @@ _EMPTY: Final = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n</head>\n'
     "<body>\n</body>\n</html>\n"
 )
-_DASH: Final = "–"
 
 
 def render_page(
@@ -73,33 +75,13 @@ def render_page(
 
 
 @cache
-def _template() -> Any:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("jinja2", "pipeline", "Writing the page") from error
-    environment = Environment(
-        loader=PackageLoader("rakuten.monitoring"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, decimal=_decimal, span=_span, moment=_moment)
-    return environment.get_template("summary.html")
-
-
-def _number(value: int | None) -> str:
-    return _DASH if value is None else f"{value:,}"
-
-
-def _decimal(value: float | None, digits: int = 3) -> str:
-    return _DASH if value is None else f"{value:.{digits}f}"
+def _template() -> "Template":
+    return load_template("rakuten.monitoring", "summary.html", span=_span, moment=_moment)
 
 
 def _span(interval: Interval | None) -> str:
-    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else _DASH
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else DASH
 
 
 def _moment(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else _DASH
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else DASH

@@ -1,34 +1,33 @@
 """The database behind the store: an SQLite file or PostgreSQL, and one error for its absence."""
 
 import io
-import json
-import select
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from pydantic_core import to_json
-from sqlalchemy import event, exc
+from sqlalchemy import exc
 
 from rakuten.errors import (
-    ConfigurationError,
     DatabaseAwayError,
     RecordRefusedError,
     StoreError,
 )
 from rakuten.logs import get_logger
 from rakuten.store.deadline import Deadlines
+from rakuten.store.engines import (
+    BEGIN_WRITING,
+    CONNECT_SECONDS,
+    WORK_SECONDS,
+    parse_url,
+    postgres_engine,
+    sqlite_engine,
+)
 from rakuten.store.tables import REVISION
 
 log = get_logger(__name__)
 
 DEFAULT_URL: Final = "sqlite:///.rakuten/predictions.db"
-CONNECT_SECONDS: Final = 3
-WORK_SECONDS: Final = 10.0
-"""No transaction waits longer for the database, unless it says so."""
-_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 _MIGRATE_SECONDS: Final = 120.0
 _MIGRATE_LOCK: Final = 0x72616B7574656E  # any number, the same in every process
 
@@ -41,12 +40,12 @@ class Database:
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, pool_size: int = 10) -> None:
-        parsed = _parse(url)
+        parsed = parse_url(url)
         self.shown = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._deadlines = Deadlines()
         self.engine = (
-            _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed, pool_size)
+            sqlite_engine(parsed) if self.is_sqlite else postgres_engine(parsed, pool_size)
         )
         self._driver: Any = self.engine.dialect.dbapi
 
@@ -152,7 +151,7 @@ class Database:
                 with suppress(self._driver.Error):  # it is lost, and the pool finds out
                     driver.autocommit = False
             return
-        driver.execute(_BEGIN_WRITING)
+        driver.execute(BEGIN_WRITING)
         yield
         driver.execute("COMMIT")
 
@@ -186,103 +185,6 @@ class Database:
             f"{self.shown} did not answer: {_first(error)}.",
             hint="check DATABASE_URL, and that the database is up",
         )
-
-
-def _parse(url: str) -> sa.URL:
-    hint = "DATABASE_URL=postgresql://user:password@host/name, or sqlite:///path; unset: SQLite"
-    try:
-        parsed = sa.make_url(url)
-    except exc.ArgumentError as error:
-        raise ConfigurationError("DATABASE_URL is not a database URL.", hint=hint) from error
-    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise ConfigurationError(
-            f"DATABASE_URL names {parsed.drivername}, which cannot keep predictions.", hint=hint
-        )
-    return parsed
-
-
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "cache_size=-512")
-"""Readers and the writer do not wait for each other; a commit is on disk (FULL); what is erased
-does not linger in free pages; and a connection keeps 512 KiB of pages, not 2 MiB: it begins anew
-whenever another one has committed."""
-
-
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    try:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The folder of {url.database} cannot be made: {error.strerror}.",
-            hint="set DATABASE_URL to a file in a folder that can be written",
-        ) from error
-    engine = sa.create_engine(
-        url,
-        hide_parameters=True,
-        json_serializer=_dump,
-        connect_args={"timeout": WORK_SECONDS},
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say, see below
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get("immediate")
-        connection.exec_driver_sql(_BEGIN_WRITING if immediate else "BEGIN")
-
-    return engine
-
-
-def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=5,
-        hide_parameters=True,
-        json_serializer=_dump,
-        use_native_hstore=False,
-        pool_timeout=CONNECT_SECONDS,
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "rakuten",
-            "tcp_user_timeout": int(WORK_SECONDS * 1000),
-            # An acknowledged record is on disk, whatever the server's own default is.
-            "options": f"-c synchronous_commit=on -c statement_timeout={int(WORK_SECONDS * 1000)}",
-        },
-    )
-
-    @event.listens_for(engine, "checkout")
-    def look(connection: Any, *_: Any) -> None:
-        # An idle connection has nothing to say: if it has, the server ended it. That costs no
-        # round trip, which would wait for a server that hangs.
-        poll = select.poll()
-        try:
-            poll.register(connection.fileno(), select.POLLIN)
-            lost = bool(poll.poll(0))
-        except Exception:  # noqa: BLE001 - closed on this side
-            lost = True
-        if lost:
-            raise exc.DisconnectionError
-
-    return engine
-
-
-_dump_strictly: Final = json.JSONEncoder(allow_nan=False).encode
-
-
-def _dump(value: Any) -> str:
-    """JSON of plain values; pydantic writes it in a fifth of the time that json takes."""
-    try:
-        text = to_json(value).decode()
-    except ValueError:  # a lone surrogate, which json escapes, or a value that it refuses
-        return _dump_strictly(value)
-    doubtful = "NaN" in text or "Infinity" in text  # words, or numbers that json refuses
-    return _dump_strictly(value) if doubtful else text
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from rakuten.errors import MissingExtraError
 from rakuten.models.evaluate import Evaluation
 from rakuten.models.evaluate.intervals import DRAWS, MIN_ROWS, Interval
 from rakuten.models.evaluate.slices import SliceScores
+from rakuten.pages import DASH, decimal, load_template, number
 from rakuten.stages.evaluate.charts import coverage_chart, heat_map, reliability_chart
 
-_DASH: Final = "–"
 _NARROW: Final = "\u202f"
 
 _DIMENSIONS: Final = {
@@ -32,21 +31,9 @@ def render_page(evaluation: Evaluation) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("jinja2", "pipeline", "Writing the page") from error
-    environment = Environment(
-        loader=PackageLoader("rakuten.stages.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    template = load_template(
+        "rakuten.stages.evaluate", "page.html", percent=_percent, span=_span, of=_of
     )
-    environment.filters.update(
-        number=_number, decimal=_decimal, percent=_percent, span=_span, of=_of
-    )
-    template = environment.get_template("page.html")
     return template.render(
         found=evaluation,
         slices=_grouped(evaluation.slices),
@@ -62,7 +49,7 @@ def _grouped(slices: list[SliceScores]) -> dict[str, list[tuple[str, SliceScores
     """Title of a dimension → its slices that have rows, with the names people read."""
     return {
         title: [
-            (_SLICES.get((dimension, part.name), part.name.replace("-", _DASH)), part)
+            (_SLICES.get((dimension, part.name), part.name.replace("-", DASH)), part)
             for part in slices
             if part.dimension == dimension and part.rows
         ]
@@ -70,18 +57,10 @@ def _grouped(slices: list[SliceScores]) -> dict[str, list[tuple[str, SliceScores
     }
 
 
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _decimal(value: float | None, digits: int = 3) -> str:
-    return _DASH if value is None else f"{value:.{digits}f}"
-
-
 def _percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent; less than all is never rounded up to 100 %."""
     if value is None:
-        return _DASH
+        return DASH
     shown = f"{100 * value:.{digits}f}"
     if value < 1 and float(shown) == 100:
         shown = f"{100 - 10**-digits:.{digits}f}"
@@ -90,10 +69,10 @@ def _percent(value: float | None, digits: int = 1) -> str:
 
 def _span(interval: Interval | None, form: str = "decimal") -> str:
     if interval is None:
-        return _DASH
-    write = _percent if form == "percent" else _decimal
+        return DASH
+    write = _percent if form == "percent" else decimal
     return f"{write(interval[0])} to {write(interval[1])}"
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{_number(part)} of {_number(whole)}"
+    return f"{number(part)} of {number(whole)}"
