@@ -1,5 +1,7 @@
 """The ``rakuten`` command: one Typer app, a module a group."""
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -76,6 +78,8 @@ def main() -> None:
     """Run the command line; an expected error is one clear message and a non-zero exit."""
     # Several BLAS threads beside our own thrash on small machines and round differently.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Where MLflow or Prefect was imported, the last search for cycles in memory takes a second.
+    atexit.register(gc.freeze)
     try:
         app()
     except RakutenError as error:

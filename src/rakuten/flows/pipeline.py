@@ -28,6 +28,7 @@ from rakuten.flows.reproduction import Planned, Reproduced
 from rakuten.flows.retries import retry_options
 from rakuten.stages.preflight import run_preflight
 from rakuten.stages.promotion import Promotion
+from rakuten.tracking.connection import import_ahead
 from rakuten.tracking.registry import Version
 from rakuten.tracking.runs import Finalized, finalize_run
 
@@ -90,6 +91,8 @@ def _reproduce(project: Project, seconds: float, lock: int, again: dict[str, Any
     root, one = project.paths.root, reproduce_stage.with_options(**again)
     clear_leftovers(root)
     planned = reproduction.plan_stages(root)
+    if not all(stage.up_to_date for stage in planned):
+        import_ahead()
     artifacts.show_stages([one(root, stage, seconds, lock).result() for stage in planned])
 
 

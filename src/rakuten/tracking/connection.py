@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from rakuten.errors import MissingExtraError, RakutenError, TrackingError
@@ -69,9 +70,26 @@ def _same_environment(*names: str) -> Iterator[None]:
             os.environ[name] = value
 
 
-def _import_mlflow() -> Any:
+def import_ahead() -> Thread:
+    """Import MLflow in a thread of its own, which takes seconds, while a program is waited for."""
+    _choose_defaults()
+    thread = Thread(target=_import_if_there, name="import-mlflow")
+    thread.start()
+    return thread
+
+
+def _import_if_there() -> None:
+    with suppress(MissingExtraError):  # whoever needs it says so
+        _import_mlflow()
+
+
+def _choose_defaults() -> None:
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def _import_mlflow() -> Any:
+    _choose_defaults()
     try:
         import mlflow
     except ModuleNotFoundError as error:
