@@ -85,6 +85,27 @@ def test_a_refused_and_a_promoted_model_are_seen_with_tasks_states_and_artifacts
     assert project.runs == ["x"]
 
 
+def test_what_a_run_made_is_pushed_and_a_remote_in_trouble_fails_the_push_alone(
+    make: MakeProject, prefect: PrefectServer, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote"
+    project = make(f"{QUICK}; echo 1 > ../remote")  # in the way once the preflight is over
+    command = [sys.executable, "-m", "dvc", "remote", "add", "-d", "folder", str(remote)]
+    subprocess.run(command, cwd=project.paths.root, check=True)
+    printed = project.run(*RUN, "--push", "--retries", "1", code=1)
+    assert "dvc push did not get through" in printed
+    run = newest(prefect, project)
+    tasks = prefect.task_runs(run["id"])
+    assert run["state_name"] == "Failed"
+    assert (tasks["gate"]["state_name"], tasks["push"]["state_name"]) == ("Completed", "Failed")
+
+    remote.unlink()
+    assert "is the champion already" in project.run(*RUN, "--push")
+    assert prefect.task_runs(newest(prefect, project)["id"])["push"]["state_name"] == "Completed"
+    assert any(path.is_file() for path in remote.rglob("*"))
+    assert project.runs == ["x"]
+
+
 def test_a_stage_that_is_killed_twice_then_works(make: MakeProject, prefect: PrefectServer) -> None:
     project = make(
         "echo x >> ../runs; [ $(wc -l < ../runs) -gt 2 ] || kill -9 $$; echo 1 > first.txt"
