@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -74,13 +74,12 @@ class Round:
 
 
 @contextmanager
-def scraped(contender: Contender) -> Iterator[list[int]]:
-    """Ask for the metrics once a second until the block ends; the sizes of the answers.
+def scraped(contender: Contender, sizes: list[int]) -> Iterator[None]:
+    """Ask for the metrics once a second until the block ends, and note the sizes of the answers.
 
     Raises:
         SystemExit: an answer was none.
     """
-    sizes: list[int] = []
     failed: list[OSError] = []
     done = threading.Event()
 
@@ -99,7 +98,7 @@ def scraped(contender: Contender) -> Iterator[list[int]]:
     thread = threading.Thread(target=scrape)
     thread.start()
     try:
-        yield sizes
+        yield
     finally:
         done.set()
         thread.join()
@@ -129,13 +128,14 @@ class Pair:
 
     def _turn(self, contender: Contender) -> Turn:
         before = contender.process.cpu_seconds()
-        with scraped(contender) if contender is self._on else nullcontext([]) as sizes:
+        with ExitStack() as stack:
+            if contender is self._on:
+                stack.enter_context(scraped(contender, self.scrapes))
             report = contender.load(
                 self._bodies, connections=CONNECTIONS, seconds=self._seconds, skip=self._sent
             )
         cpu = contender.process.cpu_seconds() - before
         self._sent += report.requests
-        self.scrapes += sizes
         return Turn(report.requests, report.seconds, cpu, report.p99)
 
 
@@ -182,8 +182,10 @@ def report(found: Sequence[Round], bound: float, seconds: float, scrapes: Sequen
     p99_on, p99_off = mean(one.on.p99 for one in found), mean(one.off.p99 for one in found)
     size = mean(scrapes) / 1024
     return (
-        f"{len(found)} rounds of twice {seconds:g} s for each, {CONNECTIONS} connections, scraped once a "
-        f"second ({len(scrapes)} times, {size:.0f} KiB each).\n\n" + "\n".join(lines) + "\n\n"
+        f"{len(found)} rounds of twice {seconds:g} s for each, {CONNECTIONS} connections, scraped "
+        f"once a second ({len(scrapes)} times, {size:.0f} KiB each).\n\n"
+        + "\n".join(lines)
+        + "\n\n"
         f"Throughput: {mean(one.cost for one in found):+.1%} in the mean, upper 95 % bound "
         f"{bound:+.1%} (wanted: at most {MOST_COST:.0%}). CPU time of a request: {on:.3f} ms with "
         f"metrics, {off:.3f} ms without ({on / off - 1:+.1%}). p99: {p99_on:.1f} ms with, "
