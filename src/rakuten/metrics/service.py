@@ -1,14 +1,14 @@
 """What the prediction service counts while it answers."""
 
-from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from threading import Lock
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
-from rakuten.metrics.exemplars import ExemplarLimit
-from rakuten.metrics.labelled import Labelled
 from rakuten.metrics.registry import make_registry
+from rakuten.metrics.series import Counts, Histogram
 
 PHASES: Final = ("queue", "decode", "encode", "vectorise", "predict", "store")
 DECISIONS: Final = ("auto", "review")
@@ -78,6 +78,8 @@ class Meter:
 class ServiceMetrics(Meter):
     """Counts in a registry of its own.
 
+    ``batch`` and ``phases`` may be called by any thread, the others by the event loop alone.
+
     Args:
         lanes: names of the engine's lanes.
         reasons: words that problems may give as their reason.
@@ -87,73 +89,69 @@ class ServiceMetrics(Meter):
 
     def __init__(self, lanes: Iterable[str], reasons: Iterable[str]) -> None:
         self.registry = make_registry()
+        self._lock = Lock()
         self._make_requests(reasons)
         self._make_phases(lanes)
         self._make_predictions()
 
     def _make_requests(self, reasons: Iterable[str]) -> None:
-        self._requests = self._counter(
-            "rakuten_requests_total", "Requests answered.", "route", "status"
-        )
-        seconds = Histogram(
+        self._requests = Counts("rakuten_requests_total", "Requests answered.", ["route", "status"])
+        self._seconds = Histogram(
             "rakuten_request_duration_seconds",
             "Time from a request's head to the end of its answer.",
             ["route"],
-            buckets=_REQUEST_SECONDS,
-            registry=self.registry,
+            _REQUEST_SECONDS,
         )
-        self._seconds = Labelled(seconds)
-        self._exemplars = ExemplarLimit(_REQUEST_SECONDS)
-        self._problems = self._counter(
+        self._problems = Counts(
             "rakuten_problems_total",
             "Problems answered, for requests and for items of batches.",
-            "reason",
+            ["reason"],
+            [(reason,) for reason in reasons],
         )
-        for reason in reasons:
-            self._problems[reason,]
+        self._show(self._requests, self._seconds, self._problems)
 
     def _make_phases(self, lanes: Iterable[str]) -> None:
         phases = Histogram(
             "rakuten_phase_duration_seconds",
             "Time that a phase takes: of a batch, but queue of a job and store of a request.",
             ["phase"],
-            buckets=_PHASE_SECONDS,
-            registry=self.registry,
+            _PHASE_SECONDS,
+            [(phase,) for phase in PHASES],
         )
-        self._phases = {phase: phases.labels(phase) for phase in PHASES}
-        sizes = Histogram(
+        self._phases = {phase: phases.series(phase) for phase in PHASES}
+        self._sizes = Histogram(
             "rakuten_batch_products",
             "Products that are answered together.",
             ["lane"],
-            buckets=_PRODUCTS,
-            registry=self.registry,
+            _PRODUCTS,
+            [(lane,) for lane in lanes],
         )
-        self._sizes = {lane: sizes.labels(lane) for lane in lanes}
+        self._show(phases, self._sizes)
 
     def _make_predictions(self) -> None:
-        self._predictions = self._counter(
+        self._predictions = Counts(
             "rakuten_predictions_total",
             "Predictions given to clients.",
-            "decision",
-            "image_status",
+            ["decision", "image_status"],
+            product(DECISIONS, IMAGE_STATUSES),
         )
-        for decision in DECISIONS:
-            for status in IMAGE_STATUSES:
-                self._predictions[decision, status]
-        self._types = self._counter(
+        self._types = Counts(
             "rakuten_predictions_by_type_total",
             "Predictions given to clients, by product type.",
-            "prdtypecode",
+            ["prdtypecode"],
         )
-        self._confidence = Histogram(
+        confidence = Histogram(
             "rakuten_prediction_confidence_ratio",
             "Probability of the type that was predicted.",
-            buckets=_CONFIDENCE,
-            registry=self.registry,
+            [],
+            _CONFIDENCE,
         )
+        self._confidence = confidence.series()
+        self._show(self._predictions, self._types, confidence)
 
-    def _counter(self, name: str, help_text: str, *labels: str) -> Labelled:
-        return Labelled(Counter(name, help_text, labels, registry=self.registry))
+    def _show(self, *parts: Counts | Histogram) -> None:
+        for part in parts:
+            self.registry.register(part)
 
     def request(
         self,
@@ -165,50 +163,45 @@ class ServiceMetrics(Meter):
         prediction_id: str | None = None,
     ) -> None:
         """Count a request; some of those with a prediction are shown with their ids."""
-        self._requests[route, status].inc()
-        ids = None
-        if prediction_id is not None and self._exemplars.due(route, seconds):
+        self._requests.add(route, status)
+        series = self._seconds.series(route)
+        if prediction_id is None:
+            series.observe(seconds)
+        else:
             ids = {"prediction_id": prediction_id, "request_id": request_id}
-        self._seconds[route,].observe(seconds, ids)
+            series.observe_shown(seconds, ids)
 
     def problem(self, reason: str) -> None:
         """Count a problem."""
-        self._problems[reason,].inc()
+        self._problems.add(reason)
 
     def batch(self, lane: str, products: int, waits: Sequence[float]) -> None:
         """Count a batch and how long its jobs have waited."""
-        self._sizes[lane].observe(products)
         queue = self._phases["queue"]
-        for seconds in waits:
-            queue.observe(seconds)
+        with self._lock:
+            self._sizes.series(lane).observe(products)
+            for seconds in waits:
+                queue.observe(seconds)
 
     def phases(self, seconds: Mapping[str, float]) -> None:
         """Count phases that took any time."""
-        for phase, taken in seconds.items():
-            if taken:
-                self._phases[phase].observe(taken)
+        with self._lock:
+            for phase, taken in seconds.items():
+                if taken:
+                    self._phases[phase].observe(taken)
 
     def stored(self, seconds: float) -> None:
         """Count a request whose predictions are durable."""
         self._phases["store"].observe(seconds)
 
     def predictions(self, found: Sequence[Predicted]) -> None:
-        """Count predictions; those of a batch that are alike at once."""
-        observe = self._confidence.observe
-        if len(found) == 1:
-            (one,) = found
-            self._predictions[one.decision, one.image_status].inc()
-            self._types[one.prdtypecode,].inc()
-            observe(one.confidence)
-            return
-        for labels, count in Tally((one.decision, one.image_status) for one in found).items():
-            self._predictions[labels].inc(count)
-        for code, count in Tally(one.prdtypecode for one in found).items():
-            self._types[code,].inc(count)
+        """Count predictions."""
         for one in found:
-            observe(one.confidence)
+            self._predictions.add(one.decision, one.image_status)
+            self._types.add(one.prdtypecode)
+            self._confidence.observe(one.confidence)
 
     def expect_types(self, codes: Iterable[int]) -> None:
         """Make the series of product types."""
         for code in codes:
-            self._types[code,]
+            self._types.expect(code)
