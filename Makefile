@@ -79,7 +79,7 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@$(MLFLOW_STACK) --profile s3 down
 
 ##@ Work on the project
-.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
+.PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-metrics bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
 	ruff check .
 	ruff format --check .
@@ -119,6 +119,9 @@ bench: setup ## Print rows/s, images/s and memory of each stage, at 1,000 and 10
 
 bench-serving: setup ## Set the service beside what else would answer, into benchmarks/results (CATALOG=FOLDER; QUICK=1)
 	python benchmarks/serving.py $(if $(CATALOG),--catalog "$(CATALOG)") $(if $(QUICK),--quick,--output benchmarks/results/serving.md)
+
+bench-metrics: setup ## Set the service beside one that counts nothing, ten rounds, into benchmarks/results (QUICK=1)
+	python benchmarks/metrics_cost.py $(if $(QUICK),--quick,--output benchmarks/results/metrics.md)
 
 bench-fuzz: setup ## Send the service thousands of requests made from its document, into benchmarks/results (SEED=1)
 	python benchmarks/fuzz.py --seed $(or $(SEED),1) --output benchmarks/results/fuzz.md

@@ -49,6 +49,11 @@ class Server(ServerProcess):
         status = (self.folder / "status").read_text(encoding="ascii")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
+    def cpu_seconds(self) -> float:
+        """Processor time that the process has taken, in all its threads."""
+        fields = (self.folder / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True)
 class Contender:

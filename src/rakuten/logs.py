@@ -41,6 +41,14 @@ def configure_logs(*, level: str = "INFO", json_lines: bool = False) -> None:
     root.propagate = False
 
 
+def adopt_libraries() -> None:
+    """Write what libraries warn of in the same form, on the same stream; Python's warnings too."""
+    root = logging.getLogger()
+    root.handlers[:] = logging.getLogger("rakuten").handlers
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {k: v for k, v in vars(record).items() if k not in _STANDARD}
 

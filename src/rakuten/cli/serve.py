@@ -27,12 +27,14 @@ def serve(
     RAKUTEN_SERVE_* and DATABASE_URL in .env say more. A model is live as soon as it is promoted.
     """
     from rakuten.errors import MissingExtraError
+    from rakuten.logs import adopt_libraries
     from rakuten.serving.memory import share_arena
     from rakuten.serving.settings import load_serving_settings
 
     share_arena()  # imports may start threads
     current = project(context)
     settings = current.settings
+    adopt_libraries()
     serving = load_serving_settings(host=host, port=port, keyless=dev or None)
     try:
         import uvicorn
@@ -46,6 +48,7 @@ def serve(
         app,
         host=serving.host,
         port=serving.port,
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=30,

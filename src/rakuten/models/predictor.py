@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from rakuten.models.joint_branch import JointBranch
 from rakuten.models.model_directory import GOLDEN, read_arrays, read_manifest, verify_files
 from rakuten.models.text_branch import TextBranch
 from rakuten.models.threshold import Threshold
+from rakuten.models.timings import Timings
 from rakuten.params import TextBranchParams
 from rakuten.text import TEXT_VERSION
 
@@ -157,11 +159,30 @@ class Predictor:
             threads=threads,
         )
 
-    def predict(self, products: Sequence[Product], *, alternatives: int = 3) -> list[Prediction]:
-        """Answer for each product, in order; a bad photo is answered from the text and says so."""
+    def predict(
+        self,
+        products: Sequence[Product],
+        *,
+        alternatives: int = 3,
+        timings: Timings | None = None,
+    ) -> list[Prediction]:
+        """Answer for each product, in order; a bad photo is answered from the text and says so.
+
+        Args:
+            products: a batch.
+            alternatives: further candidates of each answer.
+            timings: takes what the phases took.
+        """
         if not products:
             return []
-        encoded = self.encode(products)
+        timings = timings or Timings()
+        encoded = self.encode(products, timings)
+        start = time.perf_counter()
+        found = self._answers(encoded, alternatives)
+        timings.predict += time.perf_counter() - start
+        return found
+
+    def _answers(self, encoded: Encoded, alternatives: int) -> list[Prediction]:
         probabilities = self.probabilities(encoded)
         falling = -probabilities
         order = falling.argsort(axis=1, kind="stable")[:, : alternatives + 1]
@@ -187,19 +208,25 @@ class Predictor:
             return np.empty((0, len(self.types)))
         return self.probabilities(self.encode(products))
 
-    def encode(self, products: Sequence[Product]) -> Encoded:
+    def encode(self, products: Sequence[Product], timings: Timings | None = None) -> Encoded:
         """Clean the texts and encode the photos of a batch."""
+        timings = timings or Timings()
+        start = time.perf_counter()
         rows = text_rows((product.designation, product.description) for product in products)
         documents = [(row.clean_designation, row.clean_description) for row in rows]
+        ngrams = None if self.text is None else self.text.vectoriser.weigh(documents)
+        timings.vectorise += time.perf_counter() - start
         pictures = [product.image for product in products]
         images = encode_batch(self.encoder, pictures, threads=self.threads, cache=self.cache)
+        timings.decode += images.decode_seconds
+        timings.encode += images.encode_seconds
         present = {
             "text": np.array([row.has_text for row in rows]),
             "image": np.array([state == "ok" for state in images.status]),
         }
         return Encoded(
             rows=rows,
-            ngrams=None if self.text is None else self.text.vectoriser.weigh(documents),
+            ngrams=ngrams,
             image_status=images.status,
             vectors=images.vectors,
             statistics=images.statistics,

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.types import Scope
 
@@ -11,6 +12,10 @@ from rakuten.logs import Bundle, get_logger
 
 log = get_logger("rakuten.access")
 
+STATED: Final = (
+    *("key_id", "prediction_id", "prediction_ids", "model_name", "model_version", "reason"),
+)
+"""What handlers say of a request in its state; a line has what was said."""
 _TEMPLATE = vars(
     logging.LogRecord(log.name, logging.INFO, __file__, 0, "%s %s %d", None, None, "access")
 )
@@ -29,7 +34,7 @@ class AccessLog:
         """Take note of a request that has its answer."""
         if not log.isEnabledFor(logging.INFO):
             return
-        state: dict[str, Any] = scope["state"]
+        state: Mapping[str, Any] = scope["state"]
         method = scope["method"]
         # By hand: to find out which line of code logs takes longer than all the rest.
         record = logging.LogRecord.__new__(logging.LogRecord)
@@ -42,8 +47,7 @@ class AccessLog:
             "status": status,
             "milliseconds": round(seconds * 1000, 2),
             "request_id": request_id,
-            "key_id": state.get("key_id"),
-            "prediction_id": state.get("prediction_id"),
+            **{name: state[name] for name in STATED if name in state},
         }
         if not self._records:
             asyncio.get_running_loop().call_soon(self._write)

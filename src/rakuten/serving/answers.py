@@ -1,6 +1,6 @@
 """Predictions and stored rows as the answers that clients get."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,6 +29,16 @@ def prediction_out(
     if explanation is not None:
         values["explanation"] = explanation
     return values
+
+
+def tell(state: MutableMapping[str, Any], answer: Answer, *prediction_ids: str) -> None:
+    """Say in a request's state which answers it got, and from which model: its log line has it."""
+    info = answer.model.info
+    state["model_name"], state["model_version"] = info.name, info.version
+    if len(prediction_ids) == 1:
+        (state["prediction_id"],) = prediction_ids
+    else:
+        state["prediction_ids"] = prediction_ids
 
 
 def alternatives(answer: Answer) -> list[dict[str, Any]]:

@@ -15,16 +15,17 @@ from starlette.types import ASGIApp
 from rakuten import __version__
 from rakuten.errors import StoreError
 from rakuten.logs import get_logger
-from rakuten.metrics import make_metrics
+from rakuten.metrics.service import Meter, ServiceMetrics
 from rakuten.serving import problems
 from rakuten.serving.documents import finish_document
-from rakuten.serving.engine import Engine
+from rakuten.serving.engine import LANES, Engine
 from rakuten.serving.frame import Frame
 from rakuten.serving.live_model import LiveModel, LiveOptions
 from rakuten.serving.routes import about, health, predict, predictions, review
 from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
 from rakuten.serving.shortcut import Shortcut
+from rakuten.serving.state import ServiceState
 from rakuten.serving.webhook import WebhookVerifier
 from rakuten.settings import Settings
 from rakuten.store.database import Database
@@ -54,7 +55,7 @@ class _Application(FastAPI):
         handlers = {"/v1/predict": predict.make_short_way(service)}
         short = Shortcut(super().build_middleware_stack(), handlers=handlers)
         most = int(service.settings.max_body_mib * _MIB)
-        return Frame(short, metrics=service.metrics, max_body=most)
+        return Frame(short, meter=service.meter, max_body=most)
 
 
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
@@ -93,15 +94,17 @@ def make_service(settings: Settings, serving: ServingSettings, root: Path) -> Se
     )
     secret = serving.webhook_secret
     media = serving.media if serving.media.startswith("s3://") else str(root / serving.media)
-    return Service(
+    meter = ServiceMetrics(LANES, problems.REASONS) if serving.metrics == "on" else Meter()
+    service = Service(
         settings=serving,
         live=live,
         engine=Engine(
             lambda: live.current,
             max_waiting=serving.max_waiting,
             seconds=serving.timeout_seconds,
+            meter=meter,
         ),
-        metrics=make_metrics(),
+        meter=meter,
         database=database,
         spool=spool,
         writer=Writer(database, spool),
@@ -112,6 +115,9 @@ def make_service(settings: Settings, serving: ServingSettings, root: Path) -> Se
         else MemoryLimiter(rate, burst),
         webhooks=WebhookVerifier([secret.get_secret_value()]) if secret else None,
     )
+    if meter.registry is not None:
+        meter.registry.register(ServiceState(service))
+    return service
 
 
 def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -166,6 +172,7 @@ def _prepare_store(service: Service) -> bool:
     except StoreError as error:
         log.warning("the prediction store is not ready: %s", error.message)
         return False
+    service.tables.set()
     return True
 
 

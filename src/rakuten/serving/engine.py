@@ -2,20 +2,25 @@
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from threadpoolctl import threadpool_limits
 
+from rakuten.metrics.service import Meter
 from rakuten.models.explanation import Explanation
 from rakuten.models.predictor import Prediction, Product
+from rakuten.models.timings import Timings
 from rakuten.serving.lane import Job, Lane
 from rakuten.serving.live_model import LoadedModel
 from rakuten.serving.problems import RETRY, ServiceError
 
 _BATCH: Final = {"text": 32, "photo": 8, "bulk": 256}
 """Products that a lane answers at a time: a photo costs as much as ten texts."""
+_EXPLANATION: Final = "explanation"
+LANES: Final = (*_BATCH, _EXPLANATION)
+"""Names of the lanes."""
 _PIECE: Final = 16
 """Photos after which a batch may end because nobody waits for it any more."""
 _QUICK_SECONDS: Final = 0.5
@@ -47,17 +52,22 @@ class Engine:
         max_waiting: int,
         seconds: float,
         alternatives: int = 3,
+        meter: Meter | None = None,
     ) -> None:
         self._current = current
+        self._meter = meter or Meter()
         self._alternatives = alternatives
         self._settled: LoadedModel | None = None
+        given: dict[str, Any] = {
+            "max_waiting": max_waiting,
+            "seconds": seconds,
+            "meter": self._meter,
+        }
         self._lanes = {
-            name: Lane(self._answer, max_batch=limit, max_waiting=max_waiting, seconds=seconds)
+            name: Lane(self._answer, max_batch=limit, name=name, **given)
             for name, limit in _BATCH.items()
         }
-        self._explaining = Lane(
-            self._explain, max_batch=1, max_waiting=max_waiting, seconds=seconds
-        )
+        self._explaining = Lane(self._explain, max_batch=1, name=_EXPLANATION, **given)
 
     async def answer(self, products: Sequence[Product]) -> list[Answer]:
         """Answer products in order.
@@ -78,10 +88,9 @@ class Engine:
         (found,) = await self._explaining.submit([(product, answer.model)])
         return found
 
-    def waiting(self) -> dict[str, int]:
-        """Products that wait or are under way, by lane."""
-        lanes = {name: lane.waiting for name, lane in self._lanes.items()}
-        return {**lanes, "explanation": self._explaining.waiting}
+    def lanes(self) -> Mapping[str, Lane[Any, Any]]:
+        """The lanes by name: how full and how busy they are."""
+        return {**self._lanes, _EXPLANATION: self._explaining}
 
     async def drain(self) -> None:
         """Wait until everything that was accepted is answered, then end the threads."""
@@ -116,13 +125,15 @@ class Engine:
         """
         size = len(products) if all(p.image is None for p in products) else _PIECE
         found: list[Prediction] = []
+        timings = Timings()
         while len(found) < len(products):
             if all(job.future.done() for job in jobs):
                 raise ServiceError(504, "Nobody waits any more.", reason="timeout")
             start = time.perf_counter()
             some = products[len(found) : len(found) + size]
-            found += model.predictor.predict(some, alternatives=self._alternatives)
+            found += model.predictor.predict(some, alternatives=self._alternatives, timings=timings)
             size *= 2 if time.perf_counter() - start < _QUICK_SECONDS else 1
+        self._meter.phases(vars(timings))
         return found
 
     def _settle(self, model: LoadedModel) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rakuten.metrics import Labelled, ServiceMetrics
+from rakuten.metrics.service import Meter
 from rakuten.serving.access_log import AccessLog
 from rakuten.serving.problems import CLIENT_GONE, ServiceError, problem_response
 
@@ -27,10 +27,8 @@ _Headers = list[tuple[bytes, bytes]]
 class Frame:
     """Pure ASGI: a response passes through untouched but for its headers."""
 
-    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, max_body: int) -> None:
-        self._app, self._max_body = app, max_body
-        self._requests = Labelled(metrics.requests)
-        self._seconds = Labelled(metrics.request_seconds)
+    def __init__(self, app: ASGIApp, *, meter: Meter, max_body: int) -> None:
+        self._app, self._meter, self._max_body = app, meter, max_body
         self._log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,9 +57,16 @@ class Frame:
                 await self._app(scope, receive, framed_send)
         finally:
             seconds = time.perf_counter() - start
-            route = _route(scope)
-            self._requests[route, str(status)].inc()
-            self._seconds[route,].observe(seconds)
+            route, state = _route(scope), scope["state"]
+            self._meter.request(
+                route,
+                status,
+                seconds,
+                request_id=request_id,
+                prediction_id=state.get("prediction_id"),
+            )
+            if "reason" in state:
+                self._meter.problem(state["reason"])
             self._log.add(scope, route, status, seconds, request_id)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +84,7 @@ class Frame:
         await self._app(scope, counted_receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem_response(self._too_large(), scope["path"])(scope, receive, send)
+        await problem_response(self._too_large(), scope)(scope, receive, send)
 
     def _too_large(self) -> ServiceError:
         detail = f"A request has at most {self._max_body} bytes."

@@ -1,12 +1,14 @@
 """Work off the event loop: a bounded queue, batches of whatever waits, time-outs."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from rakuten.metrics.service import Meter
 from rakuten.serving.problems import RETRY, ServiceError
 
 ItemT = TypeVar("ItemT")
@@ -18,10 +20,14 @@ _PATIENCE: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[ItemT, ResultT]):
-    """Items that are answered together, and where their results go."""
+    """Items that are answered together, and where their results go.
+
+    ``submitted`` is a time of ``time.perf_counter()``, ``deadline`` one of the event loop.
+    """
 
     items: Sequence[ItemT]
     future: "asyncio.Future[list[ResultT]]"
+    submitted: float
     deadline: float
 
 
@@ -36,6 +42,12 @@ class Lane(Generic[ItemT, ResultT]):
         max_batch: items that it is given at a time, or a job that has more.
         max_waiting: items that may wait, or one job that has more.
         seconds: how long a job may take from when it is submitted.
+        name: under which its batches are counted.
+        meter: counts them.
+
+    Attributes:
+        waiting: items that wait or are under way.
+        limit: items that may.
     """
 
     def __init__(
@@ -45,9 +57,13 @@ class Lane(Generic[ItemT, ResultT]):
         max_batch: int,
         max_waiting: int,
         seconds: float,
+        name: str = "",
+        meter: Meter | None = None,
     ) -> None:
         self._work, self._seconds = work, seconds
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch, self.limit = max_batch, max_waiting
+        self._name, self._meter = name, meter or Meter()
+        self._busy: tuple[float, float | None] = (0.0, None)
         self._queue: deque[Job[ItemT, ResultT]] = deque()
         self._unanswered: deque[Job[ItemT, ResultT]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -55,6 +71,12 @@ class Lane(Generic[ItemT, ResultT]):
         self._idle = asyncio.Event()
         self._idle.set()
         self.waiting = 0
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the thread has worked, the batch that is under way included."""
+        total, since = self._busy  # in one look: the thread exchanges both at once
+        return total if since is None else total + time.perf_counter() - since
 
     def submit(self, items: Sequence[ItemT]) -> "asyncio.Future[list[ResultT]]":
         """Queue items at once, so that the next request is counted against them.
@@ -65,12 +87,13 @@ class Lane(Generic[ItemT, ResultT]):
         Raises:
             ServiceError: 503, for too many wait already.
         """
-        if self.waiting + len(items) > max(self._max_waiting, len(items)):
+        if self.waiting + len(items) > max(self.limit, len(items)):
             raise ServiceError(
                 503, "Too many requests are waiting.", reason="overloaded", headers=RETRY
             )
         loop = asyncio.get_running_loop()
-        job = Job(items, loop.create_future(), loop.time() + self._seconds)
+        deadline = loop.time() + self._seconds
+        job = Job(items, loop.create_future(), time.perf_counter(), deadline)
         self._queue.append(job)
         self._unanswered.append(job)
         self.waiting += len(items)
@@ -135,10 +158,15 @@ class Lane(Generic[ItemT, ResultT]):
     def _run(self, jobs: list[Job[ItemT, ResultT]], loop: asyncio.AbstractEventLoop) -> None:
         """Answer a batch; runs in the thread, and wakes the event loop once."""
         results: list[list[ResultT] | Exception] = []
+        total, begun = self._busy[0], time.perf_counter()
+        self._busy = (total, begun)
+        size = sum(len(job.items) for job in jobs)
+        self._meter.batch(self._name, size, [begun - job.submitted for job in jobs])
         try:
             results += self._work(jobs)
         except Exception as error:  # the boundary to the model: only the guilty job fails
             results += [error] if len(jobs) == 1 else map(self._try, jobs)
+        self._busy = (total + time.perf_counter() - begun, None)
         loop.call_soon_threadsafe(self._finish, jobs, results)
 
     def _try(self, job: Job[ItemT, ResultT]) -> list[ResultT] | Exception:

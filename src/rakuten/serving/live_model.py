@@ -16,6 +16,7 @@ from rakuten.serving.attempts import Attempts, Failure
 from rakuten.serving.child import Child
 from rakuten.serving.model_cache import FOLDER, ModelCache
 from rakuten.serving.model_info import ModelInfo
+from rakuten.serving.registry_answer import RegistryAnswer, text_of
 from rakuten.serving.trial import load_checked
 from rakuten.serving.watcher import Watcher
 from rakuten.settings import Settings
@@ -25,8 +26,10 @@ __all__ = ["LiveModel", "LiveOptions", "LoadedModel", "ModelInfo"]
 log = get_logger(__name__)
 
 _RECORD_AGAIN: Final = timedelta(hours=1)
-_STALE_POLLS: Final = 4
-_STALE_SECONDS: Final = 60.0
+REFUSALS: Final = ("artifact", "golden", "inference", "no_hash")
+"""Why a model may be refused."""
+FAILURES: Final = ("look_up", "fetch", "load", "record", "unexpected")
+"""What may not work; nobody foresaw what is unexpected."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,6 @@ class LiveOptions:
     cache: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What the registry said last: the champion, that there is none, or nothing (``problem``)."""
-
-    champion: ModelInfo | None = None
-    at: datetime | None = None
-    problem: str = ""
-
-
 class LiveModel:
     """Holds the champion as ``current``; a thread of its own looks for another one.
 
@@ -70,8 +64,8 @@ class LiveModel:
     Attributes:
         current: the model that answers; None until there is one.
         swaps: models that took the place of another one, the first included.
-        refusals: reason → models that were refused (artifact, golden, inference, no_hash).
-        failures: what → times that it did not work (look_up, fetch, load, record).
+        refusals: reason → models that were refused (:data:`REFUSALS`).
+        failures: what → times that it did not work (:data:`FAILURES` but for the last).
         last_swap_seconds: from the look-up that found it to the assignment, of the last swap.
         last_refusal: the last model that was refused, and when it may be tried again.
         confirmed_at: when the registry last named the current version as champion.
@@ -94,7 +88,7 @@ class LiveModel:
         self._source = make_source(settings, root, self._child)
         self._poll = max(self._options.poll_seconds, self._source.least_seconds)
         self._attempts = Attempts(self._poll)
-        self._answer = _Answer()
+        self._answer = RegistryAnswer()
         self._recorded: tuple[ModelInfo, datetime] | None = None
         self._silent = 0
         self._booted = False
@@ -105,6 +99,11 @@ class LiveModel:
     def errors(self) -> int:
         """Looks that ended with an error that nobody foresaw; each has its trace in the log."""
         return self._watcher.errors
+
+    @property
+    def registry_up(self) -> bool:
+        """Whether the registry answers."""
+        return self._answer.is_up(self._poll)
 
     def start(self) -> None:
         """Begin to look; the model of the cache is live as soon as it is loaded."""
@@ -129,25 +128,16 @@ class LiveModel:
             "model": self._name,
             "version": current.info.version if current else None,
             "sha256": current.info.sha256 if current else None,
-            "confirmed_at": _text(self.confirmed_at),
+            "confirmed_at": text_of(self.confirmed_at),
             "last_refusal": refusal.to_dict() if refusal else None,
         }
 
     def _degraded(
-        self, current: LoadedModel | None, answer: _Answer, failure: Failure | None
+        self, current: LoadedModel | None, answer: RegistryAnswer, failure: Failure | None
     ) -> list[str]:
         """Reasons in words that anybody may read: details and addresses are in the log."""
-        reasons = []
-        champion, last = answer.champion, _text(answer.at) or "never"
-        late = timedelta(seconds=max(_STALE_POLLS * self._poll, _STALE_SECONDS))
-        if answer.problem:
-            reasons.append(f"The model registry does not answer (last answer: {last}).")
-        elif answer.at is None:
-            reasons.append("The model registry was not asked yet.")
-        elif datetime.now(UTC) - answer.at > late:
-            reasons.append(f"The model registry takes long to answer (last answer: {last}).")
-        if answer.at and champion is None:
-            reasons.append(f"The model registry has no champion of {self._name}.")
+        reasons = answer.degraded(self._name, self._poll)
+        champion = answer.champion
         if champion and (current is None or current.info.sha256 != champion.sha256):
             why = "is being loaded"
             if failure:
@@ -214,7 +204,7 @@ class LiveModel:
         if champion is None and (self._answer.at is None or self._answer.champion):
             log.warning("the registry has no champion of %s", self._name)
         self._silent = 0
-        self._answer = _Answer(champion, datetime.now(UTC))
+        self._answer = RegistryAnswer(champion, datetime.now(UTC))
         return champion
 
     def _bring(self, info: ModelInfo, begun: float) -> None:
@@ -246,7 +236,7 @@ class LiveModel:
     def _refused(self, info: ModelInfo, error: RefusedModelError) -> None:
         self.refusals[error.reason] += 1
         self.last_refusal = self._attempts.failed(info, error.message, error.reason)
-        again = _text(self.last_refusal.retry_at)
+        again = text_of(self.last_refusal.retry_at)
         fields = {"reason": error.reason, "retry_at": again}
         log.error("%s is refused: %s", info, error.message, extra=fields)
 
@@ -307,7 +297,3 @@ class LiveModel:
         if self.current is None and self._silent:
             pause = min(pause, 2.0 ** min(self._silent - 1, 10))
         return min(pause, self._attempts.seconds_left() or pause)
-
-
-def _text(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="seconds") if at else None

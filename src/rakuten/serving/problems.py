@@ -22,6 +22,16 @@ _MOST_ERRORS: Final = 20
 _LONGEST_PLACE: Final = 100
 RETRY: Final = {"Retry-After": "1"}
 """Headers of a 503 that soon passes."""
+REASONS: Final = (
+    *("bad_key", "charset", "crowded", "cursor", "empty", "form", "http", "image_base64"),
+    *("image_corrupt", "image_empty", "image_not_an_image", "image_too_large", "image_truncated"),
+    *("image_unreadable", "invalid", "media_type", "no_image", "no_key", "no_metrics", "no_model"),
+    *("no_webhook", "not_storable", "overloaded", "rate_limit", "scope", "signature", "store"),
+    *("timeout", "too_large", "too_long_to_explain", "unexpected", "unknown_prediction"),
+)
+"""Every reason that a problem may have in metrics and logs; http is the framework's own: no such
+path, no such method."""
+_HTTP: Final = "http"
 CLIENT_GONE: Final = 499
 """Status in log and metrics where the client left before there was an answer, as in nginx."""
 
@@ -41,6 +51,11 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.status, self.detail, self.reason = status, detail, reason
         self.errors, self.headers = errors, dict(headers or {})
+
+    @property
+    def counted_as(self) -> str:
+        """The reason in metrics and logs, one of :data:`REASONS`."""
+        return self.reason or _HTTP
 
     def problem(self, instance: str = "") -> Problem:
         """The error as its wire form."""
@@ -75,9 +90,10 @@ def invalid(error: ValidationError | RequestValidationError) -> ServiceError:
     return ServiceError(422, detail, reason="invalid", errors=found)
 
 
-def problem_response(error: ServiceError, instance: str = "") -> Response:
-    """The HTTP answer of an error."""
-    body = error.problem(instance).model_dump(exclude_none=True)
+def problem_response(error: ServiceError, scope: Scope) -> Response:
+    """The HTTP answer of an error; its reason goes into the request's state, to be counted."""
+    scope["state"]["reason"] = error.counted_as
+    body = error.problem(scope["path"]).model_dump(exclude_none=True)
     return Response(to_json(body), error.status, error.headers, MEDIA_TYPE)
 
 
@@ -85,7 +101,7 @@ def unexpected(error: Exception, scope: Scope) -> Response:
     """The HTTP answer of an error that nobody expected: it is logged, never shown."""
     log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
     detail = "Something unexpected happened; the service's log has it."
-    return problem_response(ServiceError(500, detail, reason="unexpected"), scope["path"])
+    return problem_response(ServiceError(500, detail, reason="unexpected"), scope)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -93,18 +109,18 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     async def _service(request: Request, error: ServiceError) -> Response:
-        return problem_response(error, request.url.path)
+        return problem_response(error, request.scope)
 
     @app.exception_handler(RequestValidationError)
     async def _request(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(invalid(error), request.url.path)
+        return problem_response(invalid(error), request.scope)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         found = ServiceError(error.status_code, str(error.detail), headers=error.headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             found.headers.update(_allowed(app, request))
-        return problem_response(found, request.url.path)
+        return problem_response(found, request.scope)
 
     @app.exception_handler(ClientDisconnect)
     async def _gone(_: Request, __: ClientDisconnect) -> Response:

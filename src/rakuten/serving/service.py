@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any, TypeVar, cast
 
 from fastapi import Request
@@ -17,7 +18,7 @@ from rakuten.errors import (
     StoreError,
     UnknownPredictionError,
 )
-from rakuten.metrics import Labelled, ServiceMetrics
+from rakuten.metrics.service import Meter
 from rakuten.models.predictor import Product
 from rakuten.serving.answers import alternatives, plain_explanation
 from rakuten.serving.engine import Answer, Engine
@@ -49,7 +50,7 @@ class Service:
     settings: ServingSettings
     live: LiveModel
     engine: Engine
-    metrics: ServiceMetrics
+    meter: Meter
     database: Database
     spool: Spool
     writer: Writer
@@ -58,11 +59,11 @@ class Service:
     limiter: Limiter
     webhooks: WebhookVerifier | None
     outbox: Outbox = field(init=False)
-    counters: Labelled = field(init=False)
+    tables: Event = field(default_factory=Event)
+    """Set once the database has its tables."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outbox", Outbox(self.writer))
-        object.__setattr__(self, "counters", Labelled(self.metrics.predictions))
 
     async def remember(
         self, products: Sequence[Product], answers: Sequence[Answer], key_id: str | None
@@ -73,9 +74,18 @@ class Service:
             ServiceError: 503 where neither the database nor the spool takes them.
         """
         ids = [new_prediction_id() for _ in answers]
-        self._count(answers)
-        if self.settings.store == "off":
-            return ids
+        if self.settings.store == "on":
+            await self._keep(ids, products, answers, key_id)
+        self.meter.predictions([answer.prediction for answer in answers])
+        return ids
+
+    async def _keep(
+        self,
+        ids: Sequence[str],
+        products: Sequence[Product],
+        answers: Sequence[Answer],
+        key_id: str | None,
+    ) -> None:
         start = time.perf_counter()
         photos = {
             row: photo
@@ -88,8 +98,7 @@ class Service:
         await self.save([self._record(*parts, kept.get(row), key_id) for row, parts in rows])
         if photos:  # an erasure may have run in between
             await self._ask_media(lambda: [*map(self.media.ensure, photos.values())])
-        self.metrics.store_seconds.observe(time.perf_counter() - start)
-        return ids
+        self.meter.stored(time.perf_counter() - start)
 
     async def save(self, records: Sequence[Record]) -> None:
         """Wait until records are on disk.
@@ -132,6 +141,11 @@ class Service:
             raise ServiceError(400, error.message, reason="cursor") from error
         except DatabaseAwayError as error:
             raise _no_store(error) from error
+
+    @property
+    def store_up(self) -> bool:
+        """Whether the database has its tables and took what it was given last."""
+        return self.tables.is_set() and self.writer.state().database_up
 
     async def limit(self, key_id: str) -> float:
         """Seconds that a key has to wait; 0.0 where it may go on."""
@@ -178,14 +192,6 @@ class Service:
             key_id=key_id,
             features=plain_features(found.features),
         )
-
-    def _count(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            found = answer.prediction
-            labels = str(found.prdtypecode), found.decision, found.image_status
-            self.counters[labels].inc()
-            self.metrics.confidence.observe(found.confidence)
-            self.metrics.inference_seconds.observe(answer.seconds)
 
 
 async def service_of(request: Request) -> Service:

@@ -39,6 +39,8 @@ class ServingSettings(BaseSettings):
     """Where photos go: a folder, or s3://bucket/prefix."""
     spool: str = ".rakuten/spool"
     spool_mib: float = Field(1024, gt=0)
+    metrics: Literal["on", "off"] = "on"
+    """off: nothing is counted, and /metrics is not there."""
     models: str = ".rakuten/models"
     poll_seconds: float = Field(15, gt=0)
     webhook_secret: SecretStr | None = None

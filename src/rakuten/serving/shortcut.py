@@ -58,7 +58,7 @@ class Shortcut:
         except ClientDisconnect:
             return
         except ServiceError as error:
-            await problem_response(error, scope["path"])(scope, receive, send)
+            await problem_response(error, scope)(scope, receive, send)
         except Exception as error:  # the boundary to the client, as the long way has one
             await unexpected(error, scope)(scope, receive, send)
         else:

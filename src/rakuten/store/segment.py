@@ -45,6 +45,17 @@ def read_lines(path: Path) -> list[bytes]:
         return []
 
 
+def matching_records(lines: list[bytes], words: str) -> dict[int, Record]:
+    """Sound records that hold some words, by the number of their line."""
+    found = {}
+    wanted = words.encode("utf-8", "replace")
+    for position, line in enumerate(lines):
+        if wanted in line:
+            with suppress(ValueError):
+                found[position] = decode_line(line)
+    return found
+
+
 class Segment:
     """The file that a process appends to; made under another name and locked before it is seen.
 

@@ -17,6 +17,7 @@ from rakuten.store.segment import (
     decode_line,
     encode_line,
     held,
+    matching_records,
     read_lines,
     replace_lines,
     sync_folder,
@@ -52,7 +53,7 @@ class Spool:
         self, folder: Path, max_bytes: int = MAX_BYTES, *, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
         self.folder = folder
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._lock = threading.RLock()
         self._active: Segment | None = None
@@ -73,7 +74,15 @@ class Spool:
     def waiting(self) -> int:
         """Records that this process knows to be in the folder."""
         with self._lock:
+            self._measure()
             return sum(self._counts.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments in the folder, those of other processes included."""
+        with self._lock:
+            self._measure()
+            return self._others_bytes + (self._active.size if self._active else 0)
 
     def append(self, records: Sequence[Record]) -> None:
         """Write records; when this returns, they are on disk.
@@ -91,9 +100,9 @@ class Spool:
                 self.rotate()
             try:
                 active = self._active or self._open()
-                if self._others_bytes + active.size + len(content) > self._max_bytes:
+                if self._others_bytes + active.size + len(content) > self.max_bytes:
                     self._measure()  # others may have been replayed meanwhile
-                if self._others_bytes + active.size + len(content) > self._max_bytes:
+                if self._others_bytes + active.size + len(content) > self.max_bytes:
                     raise self._full(None)
                 active.append(content)
             except OSError as error:
@@ -173,7 +182,7 @@ class Spool:
                 lines = read_lines(path) if mine else []
                 found = {
                     position: record
-                    for position, record in _matching(lines, prediction_id).items()
+                    for position, record in matching_records(lines, prediction_id).items()
                     if record.prediction_id == prediction_id
                 }
                 if not found:
@@ -210,8 +219,11 @@ class Spool:
         return self._active
 
     def _measure(self) -> None:
-        total = 0
-        for path in self._segments():
+        """What others take, and which segments are still there: they replay too."""
+        total, paths = 0, self._segments()
+        there = {path.name for path in paths}
+        self._counts = {name: count for name, count in self._counts.items() if name in there}
+        for path in paths:
             if self._active is None or path != self._active.path:
                 with suppress(OSError):
                     total += path.stat().st_size
@@ -275,25 +287,14 @@ class Spool:
 
     def _records_with(self, words: str) -> Iterator[Record]:
         for path in self._segments():
-            yield from _matching(read_lines(path), words).values()
+            yield from matching_records(read_lines(path), words).values()
 
     def _full(self, error: OSError | None) -> StoreFullError:
-        reason = f"more than {self._max_bytes} bytes" if error is None else error.strerror
+        reason = f"more than {self.max_bytes} bytes" if error is None else error.strerror
         return StoreFullError(
             f"The spool {self.folder} takes no more records: {reason}.",
             hint="bring the database back, or make room on this disk",
         )
-
-
-def _matching(lines: list[bytes], words: str) -> dict[int, Record]:
-    """Sound records that hold some words, by the number of their line."""
-    found = {}
-    wanted = words.encode("utf-8", "replace")
-    for position, line in enumerate(lines):
-        if wanted in line:
-            with suppress(ValueError):
-                found[position] = decode_line(line)
-    return found
 
 
 def _number(path: Path) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from rakuten.models.explanation import Explanation
 from rakuten.models.predictor import Prediction, Predictor, Product
+from rakuten.models.timings import Timings
 from rakuten.serving.engine import Engine
 from rakuten.serving.live_model import LoadedModel
 from rakuten.serving.problems import ServiceError
@@ -23,12 +24,14 @@ class Slow:
         self.gate = threading.Event()
         self.batches: list[int] = []
 
-    def predict(self, products: Sequence[Product], *, alternatives: int = 3) -> list[Prediction]:
+    def predict(
+        self, products: Sequence[Product], *, alternatives: int = 3, timings: Timings | None = None
+    ) -> list[Prediction]:
         self.gate.wait(10)
         if any(product.designation == "poison" for product in products):
             raise RuntimeError("poison")
         self.batches.append(len(products))
-        return self._predictor.predict(products, alternatives=alternatives)
+        return self._predictor.predict(products, alternatives=alternatives, timings=timings)
 
     def explain(self, product: Product) -> Explanation:
         self.gate.wait(30)
@@ -108,7 +111,7 @@ def test_what_takes_too_long_is_a_timeout_and_costs_nobody_else(
         (fine,) = await ask(engine, "console")
         assert fine[0].prediction.prdtypecode
         await engine.drain()
-        assert set(engine.waiting().values()) == {0}
+        assert {lane.waiting for lane in engine.lanes().values()} == {0}
 
     asyncio.run(run())
 

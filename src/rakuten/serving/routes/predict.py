@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from rakuten.client.wire import BatchIn, BatchOut, PredictionOut, ProductIn
 from rakuten.models.predictor import Product
-from rakuten.serving.answers import prediction_out
+from rakuten.serving.answers import prediction_out, tell
 from rakuten.serving.documents import answers_of, body_of, problems
 from rakuten.serving.engine import Answer
 from rakuten.serving.problems import ServiceError
@@ -56,7 +56,7 @@ async def predict(
         raise ServiceError(422, detail, reason="too_long_to_explain")
     answer = await _answer(product, service, on_image_error)
     (prediction_id,) = await service.remember([product], [answer], key)
-    request.state.prediction_id = prediction_id
+    tell(request.scope["state"], answer, prediction_id)
     explanation = await service.explain(product, answer) if explain else None
     return Response(to_json(prediction_out(prediction_id, answer, explanation)), media_type=_JSON)
 
@@ -69,7 +69,7 @@ def make_short_way(service: Service) -> Handler:
         product = json_product(await read())
         answer = await _answer(product, service, "refuse")
         (prediction_id,) = await service.remember([product], [answer], key)
-        state["prediction_id"] = prediction_id
+        tell(state, answer, prediction_id)
         return to_json(prediction_out(prediction_id, answer, None))
 
     return predict_plainly
@@ -110,7 +110,11 @@ async def predict_batch(
         except ServiceError as error:
             results[position] = error
     await _remember_all(service, good, key, results)
-    body = [_item(result, request.url.path) for result in results]
+    if good:
+        answer = good[0][2]
+        given = [results[position]["prediction_id"] for position, _, _ in good]
+        tell(request.scope["state"], answer, *given)
+    body = [_item(result, request.url.path, service) for result in results]
     return Response(to_json({"items": body}), media_type=_JSON)
 
 
@@ -141,7 +145,8 @@ async def _require_photo(product: Product, answer: Answer, on_image_error: str) 
         raise await asyncio.to_thread(image_problem, product.image)
 
 
-def _item(result: Any, instance: str) -> Any:
+def _item(result: Any, instance: str, service: Service) -> Any:
     if isinstance(result, ServiceError):
+        service.meter.problem(result.counted_as)
         return result.problem(instance).model_dump(exclude_none=True)
     return result
