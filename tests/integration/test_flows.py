@@ -83,6 +83,12 @@ def test_a_refused_and_a_promoted_model_are_seen_with_tasks_states_and_artifacts
     assert run["state_name"] == "Promoted"
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
     assert project.runs == ["x"]
+    promoted, refused = project.recorded()
+    assert (promoted.state, promoted.version, refused.state) == ("promoted", 1, "refused")
+    assert promoted.name == run["name"]
+    assert [one["outcome"] for one in refused.stages] == ["ran", "ran"]
+    assert [one["outcome"] for one in promoted.stages] == ["unchanged", "unchanged"]
+    assert promoted.scores["weighted_f1"] == refused.scores["weighted_f1"] > 0
 
 
 def test_a_stage_that_is_killed_twice_then_works(make: MakeProject, prefect: PrefectServer) -> None:
@@ -112,6 +118,12 @@ def test_a_stage_that_fails_for_a_reason_of_its_own_fails_at_once_and_people_are
     assert project.runs == ["x"]
     run = newest(prefect, project)
     assert run["state_type"] == "FAILED"
+    (record,) = project.recorded()
+    assert (record.state, record.error) == (
+        "failed",
+        "first failed: params.yaml: no such encoder.",
+    )
+    assert [(one["stage"], one["outcome"]) for one in record.stages] == [("first", "failed")]
     (message,) = room.messages
     assert run["name"] in message["text"]
     assert "no such encoder" in message["text"]
