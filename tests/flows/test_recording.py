@@ -94,9 +94,13 @@ def test_run_that_fails_names_the_stage_and_the_reason(tmp_path: Path) -> None:
 def test_run_that_fails_behind_its_promotion_has_failed_and_keeps_the_version(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(OSError), recorded(Settings(), tmp_path, "pipeline-1") as recording:  # noqa: PT011
-        recording.publish(PROMOTED, {})
-        raise OSError("dvc push did not get through")
+    def push_away() -> None:
+        with recorded(Settings(), tmp_path, "pipeline-1") as recording:
+            recording.publish(PROMOTED, {})
+            raise OSError("dvc push did not get through")
+
+    with pytest.raises(OSError, match="dvc push"):
+        push_away()
     (run,) = kept(tmp_path)
     assert (run.state, run.version) == ("failed", 7)
     assert run.error == "OSError: dvc push did not get through"

@@ -179,6 +179,10 @@ def test_a_flow_that_was_killed_and_is_started_again_waits_for_the_stage_that_go
     assert run["id"] != killed
     assert run["state_name"] == "Promoted"
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
+    assert [(one.state, one.error) for one in project.recorded()] == [
+        ("promoted", None),
+        (None, None),
+    ]
 
 
 def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
@@ -195,6 +199,9 @@ def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
     wait_until(lambda: not any(map(lives, stage)), "all that it began has ended")
     assert newest(prefect, project)["state_type"] == "CRASHED"
     assert "ended as Crashed" in room.messages[0]["text"]
+    (record,) = project.recorded()
+    assert record.state == "failed"
+    assert [(one["stage"], one["outcome"]) for one in record.stages] == [("first", "failed")]
     project.let_go()
     project.run(*RUN)
     assert project.runs == ["began", "began", "ended"]

@@ -15,7 +15,7 @@ from rakuten.flows.reproduction import Reproduced
 from rakuten.logs import get_logger
 from rakuten.settings import Settings
 from rakuten.store.database import Database
-from rakuten.store.flow_runs import PIPELINE, FlowRun, put_flow_run
+from rakuten.store.flow_runs import FAILED, PIPELINE, FlowRun, put_flow_run
 from rakuten.store.records import new_prediction_id
 
 log = get_logger(__name__)
@@ -70,7 +70,7 @@ class Recording:
         try:
             yield
         except BaseException:
-            self._add(name, "failed", time.monotonic() - start)
+            self._add(name, FAILED, time.monotonic() - start)
             raise
 
     def add(self, found: Reproduced) -> None:
@@ -92,7 +92,7 @@ class Recording:
     def fail(self, error: BaseException) -> None:
         """The run ends with an error."""
         self.run = replace(self.run, error=_words(error)[:_LONGEST_ERROR])
-        self._state = "failed"
+        self._state = FAILED
         self.end()
 
     def end(self) -> None:

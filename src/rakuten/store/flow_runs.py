@@ -13,7 +13,8 @@ from rakuten.store.tables import flow_runs
 
 PIPELINE: Final = "rakuten_pipeline"
 """The flow whose runs are kept."""
-STATES: Final = ("promoted", "refused", "unchanged", "registered", "failed")
+FAILED: Final = "failed"
+STATES: Final = ("promoted", "refused", "unchanged", "registered", FAILED)
 """How a run of it ends; all but the last are successes."""
 RAN: Final = "ran"
 """Outcome of a stage that was really run; others had nothing to do, or failed."""
