@@ -1,5 +1,7 @@
-"""What the store holds, in numbers: read in one transaction that writes nothing."""
+"""What the store holds, in numbers: read in transactions that write nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +46,7 @@ class Success:
 
 @dataclass(frozen=True)
 class Overview:
-    """Numbers of one moment, those of checks, decisions and pipeline runs for one model.
+    """Checks, decisions and pipeline runs of one model, as of one moment.
 
     Rows without an end (under way, or killed) are in none of the counts: a count only grows while
     rows stay. ``reasons`` are those of the newest decisions and ``stages`` those of the newest
@@ -57,18 +59,24 @@ class Overview:
     decided: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     retraining_since: datetime | None = None
-    queued: int = 0
-    oldest_queued: datetime | None = None
-    feedback: int = 0
-    newest_feedback: datetime | None = None
     pipelines: dict[str, int] = field(default_factory=dict)
     newest_pipeline: Finished | None = None
     pipeline_success: datetime | None = None
     stages: list[tuple[datetime, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class People:
+    """What waits for reviewers, claimed or not, and what they have said so far."""
+
+    queued: int
+    oldest_queued: datetime | None
+    feedback: int
+    newest_feedback: datetime | None
+
+
 def read_overview(database: Database, model_name: str, *, failed_check: str) -> Overview:
-    """Read all of it as of one moment; tables of an older version are an error, not zeros.
+    """Read all of it as of one moment; it takes some milliseconds, whatever the traffic was.
 
     Args:
         database: the store.
@@ -79,6 +87,38 @@ def read_overview(database: Database, model_name: str, *, failed_check: str) -> 
         DatabaseAwayError: nobody answered in time, or there is no SQLite file.
         StoreError: the tables are older than this version of the project, or it refused.
     """
+    with _reading(database) as connection:
+        return Overview(
+            **_checks(connection, model_name, failed_check),
+            **_decisions(connection, model_name),
+            **_pipelines(connection, model_name),
+        )
+
+
+def read_people(database: Database) -> People:
+    """Read what waits and what was said, from indexes alone; it takes longer the more waits.
+
+    Raises:
+        As :func:`read_overview` does.
+    """
+    # Ids sort by time; their text has a minimum in every version of PostgreSQL, and no collation.
+    ids = sa.cast(predictions.c.prediction_id, sa.Text)
+    oldest = sa.func.min(ids if database.is_sqlite else sa.collate(ids, "C"))
+    said = sa.select(sa.func.count(), sa.func.max(feedback.c.given_at)).select_from(feedback)
+    with _reading(database) as connection:
+        waiting = sa.select(sa.func.count(), oldest).where(to_review)
+        count, first = connection.execute(waiting).one()
+        since = sa.select(predictions.c.created_at).where(predictions.c.prediction_id == first)
+        return People(
+            count,
+            connection.execute(since).scalar() if first else None,
+            *connection.execute(said).one(),
+        )
+
+
+@contextmanager
+def _reading(database: Database) -> Iterator[sa.Connection]:
+    """A transaction that sees one moment and cannot write, on tables that are new enough."""
     _require_file(database)
     with database.read() as connection:
         if database.is_sqlite:
@@ -86,12 +126,7 @@ def read_overview(database: Database, model_name: str, *, failed_check: str) -> 
         else:  # the first statement says what the transaction sees
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _require_tables(connection, database.shown)
-        return Overview(
-            **_checks(connection, model_name, failed_check),
-            **_decisions(connection, model_name),
-            **_people(connection),
-            **_pipelines(connection, model_name),
-        )
+        yield connection
 
 
 def _require_file(database: Database) -> None:
@@ -144,23 +179,6 @@ def _decisions(connection: sa.Connection, model_name: str) -> dict[str, Any]:
         },
         "reasons": list(connection.execute(said.limit(_DECISIONS)).scalars()),
         "retraining_since": last[0] if last and last[1] is None else None,
-    }
-
-
-def _people(connection: sa.Connection) -> dict[str, Any]:
-    """What people have said, and what waits for them, from the queue's own index alone."""
-    # Ids sort by time; their text has a minimum in every version of PostgreSQL, and no collation.
-    ids = sa.cast(predictions.c.prediction_id, sa.Text)
-    oldest = sa.func.min(ids if connection.dialect.name == "sqlite" else sa.collate(ids, "C"))
-    queue = connection.execute(sa.select(sa.func.count(), oldest).where(to_review)).one()
-    since = sa.select(predictions.c.created_at).where(predictions.c.prediction_id == queue[1])
-    said = sa.select(sa.func.count(), sa.func.max(feedback.c.given_at))
-    given = connection.execute(said.select_from(feedback)).one()
-    return {
-        "queued": queue[0],
-        "oldest_queued": connection.execute(since).scalar() if queue[1] else None,
-        "feedback": given[0],
-        "newest_feedback": given[1],
     }
 
 

@@ -18,7 +18,7 @@ from rakuten.monitoring.exporter.findings import read_stages
 from rakuten.monitoring.exporter.scores import score_families
 from rakuten.monitoring.exporter.source import Reading, StoreSource
 from rakuten.store.flow_runs import STATES
-from rakuten.store.overview import Overview
+from rakuten.store.overview import Overview, People
 
 _OUTCOMES: Final = tuple(one.value for one in Outcome)
 _ACTIONS: Final = tuple(one.value for one in Action)
@@ -46,6 +46,8 @@ class StoreCollector(Collector):
         yield from _about_reading(reading)
         if reading.overview is not None:
             yield from store_families(reading.overview, time.time())
+        if reading.people is not None:
+            yield from people_families(reading.people, time.time())
 
 
 def store_families(found: Overview, now: float) -> Iterator[Metric]:
@@ -58,7 +60,6 @@ def store_families(found: Overview, now: float) -> Iterator[Metric]:
     yield from _checks(found)
     yield from score_families(found)
     yield from _decisions(found, now)
-    yield from _people(found, now)
     yield from _pipelines(found)
 
 
@@ -142,7 +143,8 @@ def _decisions(found: Overview, now: float) -> Iterator[Metric]:
     )
 
 
-def _people(found: Overview, now: float) -> Iterator[Metric]:
+def people_families(found: People, now: float) -> Iterator[Metric]:
+    """The families of what waits for people and what they said; ``now`` as above."""
     yield gauge(
         "rakuten_review_queue_products",
         "Products that wait for a reviewer, claimed ones among them.",
