@@ -72,11 +72,14 @@ def test_only_the_first_stages_without_anything_to_do_are_up_to_date(
     assert up_to_date(root) == []
 
 
-def test_lines_of_the_stage_are_handed_on(make_pipeline: MakePipeline) -> None:
-    root = make_pipeline({"one": "echo hello; echo 1 > one.txt"})
+def test_lines_of_the_stage_are_handed_on_and_its_time_is_kept(
+    make_pipeline: MakePipeline,
+) -> None:
+    root = make_pipeline({"one": "echo hello; sleep 0.2; echo 1 > one.txt"})
     lines: list[str] = []
-    reproduce(root, "one", seconds=60, line=lines.append)
+    found = reproduce(root, "one", seconds=60, line=lines.append)
     assert "hello" in lines
+    assert 0.2 <= found.seconds < 60
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 130])

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from rakuten.settings import ProjectPaths
+from rakuten.settings import ProjectPaths, Settings
+from rakuten.store.database import Database
+from rakuten.store.flow_runs import FlowRun, read_flow_runs
 from tests.conftest import REPOSITORY
 
 _SECONDS: Final = 150
@@ -49,6 +51,14 @@ class FlowProject:
         """What the stage ``first`` wrote down while it ran, oldest first."""
         path = self.paths.root / ".." / "runs"
         return path.read_text().split() if path.exists() else []
+
+    def recorded(self) -> list[FlowRun]:
+        """Runs as the project's store has them, newest first."""
+        database = Database(Settings().store_url(self.paths.root))
+        try:
+            return read_flow_runs(database, 9)
+        finally:
+            database.close()
 
     def begin(self, *arguments: str, by: Sequence[str] = ()) -> "Running":
         """Start ``rakuten flow …``, by another command where there is one."""

@@ -83,6 +83,12 @@ def test_a_refused_and_a_promoted_model_are_seen_with_tasks_states_and_artifacts
     assert run["state_name"] == "Promoted"
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
     assert project.runs == ["x"]
+    promoted, refused = project.recorded()
+    assert (promoted.state, promoted.version, refused.state) == ("promoted", 1, "refused")
+    assert promoted.name == run["name"]
+    assert [one["outcome"] for one in refused.stages] == ["ran", "ran"]
+    assert [one["outcome"] for one in promoted.stages] == ["unchanged", "unchanged"]
+    assert promoted.scores["weighted_f1"] == refused.scores["weighted_f1"] > 0
 
 
 def test_what_a_run_made_is_pushed_and_a_remote_in_trouble_fails_the_push_alone(
@@ -133,6 +139,12 @@ def test_a_stage_that_fails_for_a_reason_of_its_own_fails_at_once_and_people_are
     assert project.runs == ["x"]
     run = newest(prefect, project)
     assert run["state_type"] == "FAILED"
+    (record,) = project.recorded()
+    assert (record.state, record.error) == (
+        "failed",
+        "first failed: params.yaml: no such encoder.",
+    )
+    assert [(one["stage"], one["outcome"]) for one in record.stages] == [("first", "failed")]
     (message,) = room.messages
     assert run["name"] in message["text"]
     assert "no such encoder" in message["text"]
@@ -188,6 +200,10 @@ def test_a_flow_that_was_killed_and_is_started_again_waits_for_the_stage_that_go
     assert run["id"] != killed
     assert run["state_name"] == "Promoted"
     assert prefect.task_runs(run["id"])["first"]["state_name"] == "Unchanged"
+    assert [(one.state, one.error) for one in project.recorded()] == [
+        ("promoted", None),
+        (None, None),
+    ]
 
 
 def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
@@ -204,6 +220,9 @@ def test_a_flow_that_is_told_to_end_takes_the_stage_along_and_people_are_told(
     wait_until(lambda: not any(map(lives, stage)), "all that it began has ended")
     assert newest(prefect, project)["state_type"] == "CRASHED"
     assert "ended as Crashed" in room.messages[0]["text"]
+    (record,) = project.recorded()
+    assert record.state == "failed"
+    assert [(one["stage"], one["outcome"]) for one in record.stages] == [("first", "failed")]
     project.let_go()
     project.run(*RUN)
     assert project.runs == ["began", "began", "ended"]

@@ -9,7 +9,6 @@ from scipy import stats
 from rakuten.models.feature_row import FeatureRow
 from rakuten.monitoring.drift import (
     ALPHA,
-    CRITICAL_FACTOR,
     FLOORS,
     MIN_ROWS,
     MIN_VALUES,
@@ -17,7 +16,7 @@ from rakuten.monitoring.drift import (
     DriftCheck,
     check_drift,
 )
-from rakuten.monitoring.evidence import Outcome
+from rakuten.monitoring.evidence import CRITICAL_FACTOR, Outcome
 from tests.monitoring.material import DIMENSION, TYPES, changed, make_rows, without_photos
 
 REFERENCE = make_rows(800, 1000)

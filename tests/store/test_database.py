@@ -106,7 +106,7 @@ def test_server_that_hangs_is_cut_off() -> None:
         hanging.make_database("store")
         database = Database(postgres_url(hanging, "store"))
         database.migrate()
-        pids = _backends(hanging)
+        pids = backends(hanging)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -131,6 +131,7 @@ def test_connections_that_a_restart_ended_are_replaced_unseen() -> None:
         database.ping()
 
 
-def _backends(cluster: Postgres) -> list[int]:
+def backends(cluster: Postgres) -> list[int]:
+    """Processes of the server that answer this project's connections."""
     query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'rakuten'"
     return [int(pid) for pid in cluster.query("store", query)]

@@ -5,7 +5,7 @@ import sys
 
 MODULES = (
     "database predictions feedback review media spool writer keys limits retention"
-    " windows monitoring"
+    " windows monitoring flow_runs"
 )
 LOADED = """
 import importlib, sys

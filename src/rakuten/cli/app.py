@@ -14,6 +14,7 @@ from rakuten.cli import (
     data,
     evaluate,
     execute,
+    exporter,
     feedback,
     flow,
     models,
@@ -70,6 +71,7 @@ monitor.register(app)
 data.register(app)
 feedback.register(app)
 execute.register(app)
+exporter.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
 

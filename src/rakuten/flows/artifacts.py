@@ -6,7 +6,7 @@ from typing import Any, Final
 from rakuten.flows.publication import PipelineOutcome
 from rakuten.flows.reproduction import Reproduced
 from rakuten.stages.promotion import Promotion
-from rakuten.tracking.registry import SCORES, Version
+from rakuten.tracking.registry import Version
 
 STAGES: Final = "stages"
 SCORE_TABLE: Final = "scores"
@@ -60,9 +60,9 @@ def score_rows(version: Version, promotion: Promotion | None) -> list[dict[str, 
             {"score": name, "model": _shown(value), "champion": _shown(champion.get(name))}
             for name, value in verdict.challenger.items()
         ]
-    names = sorted(name.removeprefix(SCORES) for name in version.tags if name.startswith(SCORES))
     return [
-        {"score": name, "model": _shown(version.score(name)), "champion": "–"} for name in names
+        {"score": name, "model": _shown(value), "champion": "–"}
+        for name, value in version.scores().items()
     ]
 
 

@@ -24,6 +24,7 @@ from rakuten.flows.publication import (
     register_model,
     run_address,
 )
+from rakuten.flows.recording import Recording, recorded
 from rakuten.flows.reproduction import Planned, Reproduced
 from rakuten.flows.retries import retry_options
 from rakuten.stages.preflight import run_preflight
@@ -69,14 +70,15 @@ def rakuten_pipeline(
     project, name = open_project(root), f"flow run {running.name}"
     wait, note = limits.lock_minutes * 60, get_run_logger().info
     lock = hold(project.pipeline_lock, "a pipeline run", name, wait_seconds=wait, note=note)
-    with run_log(project.settings), lock as held:
+    record = recorded(project.settings, project.paths.root, str(running.name))
+    with run_log(project.settings), record as recording, lock as held:
         look_ahead(project, push)
         again = retry_options(limits.retries, limits.retry_seconds)
         if feedback:
             add_feedback.with_options(**again)(project)
         seconds = limits.stage_minutes * 60
-        _reproduce(project, seconds, held, again)
-        outcome = _publish(project, again, ask=promote, why=reason)
+        _reproduce(project, seconds, held, again, recording)
+        outcome = _publish(project, again, recording, ask=promote, why=reason)
         if push:
             push_data.with_options(**again)(project.paths.root, seconds, held)
     sentence = outcome.sentence(project.settings.mlflow_model_name)
@@ -86,22 +88,32 @@ def rakuten_pipeline(
     return cast(PipelineOutcome, state)  # Prefect hands on what is in it
 
 
-def _reproduce(project: Project, seconds: float, lock: int, again: dict[str, Any]) -> None:
+def _reproduce(
+    project: Project, seconds: float, lock: int, again: dict[str, Any], recording: Recording
+) -> None:
     """A task for each stage, one after the other."""
     root, one = project.paths.root, reproduce_stage.with_options(**again)
     clear_leftovers(root)
     planned = reproduction.plan_stages(root)
     if not all(stage.up_to_date for stage in planned):
         import_ahead()
-    artifacts.show_stages([one(root, stage, seconds, lock).result() for stage in planned])
+    found: list[Reproduced] = []
+    for stage in planned:
+        with recording.stage(stage.stage):
+            found.append(one(root, stage, seconds, lock).result())
+        recording.add(found[-1])
+    artifacts.show_stages(found)
 
 
-def _publish(project: Project, again: dict[str, Any], *, ask: bool, why: str) -> PipelineOutcome:
+def _publish(
+    project: Project, again: dict[str, Any], recording: Recording, *, ask: bool, why: str
+) -> PipelineOutcome:
     """The run is completed, becomes a version, and the gate judges it."""
     complete_run.with_options(**again)(project)
     version = register.with_options(**again)(project)
     promotion = ask_gate.with_options(**again)(project, version, why) if ask else None
     outcome = outcome_of(version, promotion)
+    recording.publish(outcome, version.scores())
     model, address = project.settings.mlflow_model_name, run_address(project, outcome.run_id)
     artifacts.show_outcome(outcome, version, promotion, model=model, address=address)
     return outcome

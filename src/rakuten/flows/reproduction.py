@@ -2,8 +2,9 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -30,10 +31,14 @@ Outcome = Literal["ran", "cached", "unchanged"]
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A stage that is up to date now: it ran, DVC had its outputs, or nothing had changed."""
+    """A stage that is up to date now: it ran, DVC had its outputs, or nothing had changed.
+
+    ``seconds`` are those that DVC took, its own start included; 0 where it was not called.
+    """
 
     stage: str
     outcome: Outcome
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,15 @@ def reproduce(
         InterruptedStageError: the stage was killed from outside.
         StageError: it failed for a reason of its own, or took too long.
     """
-    command = ["repro", "--single-item", stage]
+    command, start = ["repro", "--single-item", stage], time.monotonic()
     done = _dvc(root, command, seconds=seconds, line=line, inherited=inherited)
     if done.code:
         raise _failure(stage, done)
     text = "\n".join(done.lines)
     outcome: Outcome = "ran" if f"Running stage '{stage}'" in text else "unchanged"
-    return Reproduced(stage, "cached" if f"Stage '{stage}' is cached" in text else outcome)
+    if f"Stage '{stage}' is cached" in text:
+        outcome = "cached"
+    return Reproduced(stage, outcome, time.monotonic() - start)
 
 
 def push(

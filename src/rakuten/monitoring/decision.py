@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from rakuten.monitoring.evidence import CheckedWindow, Outcome, Reason, label_violations
+from rakuten.monitoring.evidence import (
+    NO_WINDOW,
+    CheckedWindow,
+    Outcome,
+    Reason,
+    label_violations,
+)
 from rakuten.params import RetrainingParams
 
 
@@ -74,11 +80,13 @@ def decide(
         if window.outcome == Outcome.CHECK_FAILED or window.model_version == live_version
     ]
     if not ours:
-        return _nothing("no_window", f"No window of version {live_version} was checked so far.", ())
+        return _nothing(NO_WINDOW, f"No window of version {live_version} was checked so far.", ())
     newest = ours[-1]
     if newest.outcome == Outcome.CHECK_FAILED:
         sentence = "The newest check failed: it says nothing of the traffic, and needs a person."
-        return Decision(Action.ALERT, (Reason("check_failed", sentence),), (newest.run_id,))
+        return Decision(
+            Action.ALERT, (Reason(Outcome.CHECK_FAILED.value, sentence),), (newest.run_id,)
+        )
     return _with_faults(_about_traffic(ours, past, now, params), newest.faults)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rakuten.models.feature_row import FeatureRow
 from rakuten.monitoring.embeddings import compare_embeddings
-from rakuten.monitoring.evidence import Outcome
+from rakuten.monitoring.evidence import CRITICAL_FACTOR, Outcome
 from rakuten.monitoring.features import WATCHED, Group, Kind, Watched, check_rows, watched_values
 from rakuten.monitoring.two_sample import (
     Comparison,
@@ -35,9 +35,6 @@ FLOORS: Final[dict[Kind, float]] = {
     "embedding": 0.05,
 }
 """Effect size that a column must reach to count as drifted."""
-
-CRITICAL_FACTOR: Final = 4.0
-"""A column whose effect is this many floors is critical by itself."""
 
 CRITICAL_GROUPS: Final = 3
 """So are drifted columns in all of text, photo and answer."""

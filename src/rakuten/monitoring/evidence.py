@@ -3,9 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from rakuten.params import RetrainingParams
+
+CRITICAL_FACTOR: Final = 4.0
+"""A column whose effect is this many floors is critical by itself."""
+
+PERFORMANCE_DROP: Final = "performance_drop"
+OVERCONFIDENT: Final = "overconfident"
+"""Codes of the reasons that labels give."""
+NO_WINDOW: Final = "no_window"
+"""Code of the reason where no window of the live version was checked."""
 
 
 class Outcome(StrEnum):
@@ -83,7 +92,7 @@ def label_violations(labels: LabelEvidence | None, params: RetrainingParams) -> 
     ):
         found.append(
             Reason(
-                "performance_drop",
+                PERFORMANCE_DROP,
                 f"Weighted F1 is at most {labels.f1_upper:.3f} by {labels.labels} labels; the "
                 f"held-out rows gave {labels.expected_f1:.3f}, of which {params.margin:g} may be "
                 "lost.",
@@ -98,7 +107,7 @@ def label_violations(labels: LabelEvidence | None, params: RetrainingParams) -> 
     ):
         found.append(
             Reason(
-                "overconfident",
+                OVERCONFIDENT,
                 f"Of {labels.queue_labels} labelled answers of the review queue at most "
                 f"{labels.queue_accuracy_upper:.3f} are right; their confidence promised "
                 f"{labels.queue_confidence:.3f}, of which {params.margin:g} may be lost.",

@@ -35,22 +35,32 @@ _MIGRATE_LOCK: Final = 0x72616B7574656E  # any number, the same in every process
 class Database:
     """A database by its URL (``DATABASE_URL``); connects when it is first used.
 
+    Args:
+        url: of an SQLite file or of PostgreSQL.
+        pool_size: connections to PostgreSQL that are kept.
+        seconds: how long a transaction may take, and wait for another one on SQLite.
+
     Raises:
         ConfigurationError: the URL names no SQLite file and no PostgreSQL.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, pool_size: int = 10, seconds: float = WORK_SECONDS
+    ) -> None:
         parsed = parse_url(url)
+        self._seconds = seconds
         self.shown = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._deadlines = Deadlines()
         self.engine = (
-            sqlite_engine(parsed) if self.is_sqlite else postgres_engine(parsed, pool_size)
+            sqlite_engine(parsed, seconds)
+            if self.is_sqlite
+            else postgres_engine(parsed, pool_size, seconds)
         )
         self._driver: Any = self.engine.dialect.dbapi
 
     @contextmanager
-    def read(self, seconds: float = WORK_SECONDS) -> Iterator[sa.Connection]:
+    def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:
         """A transaction that reads.
 
         Raises:
@@ -61,7 +71,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, seconds: float = WORK_SECONDS) -> Iterator[sa.Connection]:
+    def write(self, seconds: float | None = None) -> Iterator[sa.Connection]:
         """A transaction that writes, alone on SQLite; when the block is over, it is on disk.
 
         Raises:
@@ -73,7 +83,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def cursor(self, seconds: float = WORK_SECONDS) -> Iterator[Any]:
+    def cursor(self, seconds: float | None = None) -> Iterator[Any]:
         """The driver's own cursor, for what is written many times a second, and nothing else.
 
         On PostgreSQL each statement commits itself, which takes one round trip and not three;
@@ -103,21 +113,24 @@ class Database:
             StoreError: somebody did, and refused, or the tables are not there.
         """
         with self.read(CONNECT_SECONDS) as connection:
-            found = _revision(connection)
+            found = revision_of(connection)
         if found is None:
             raise StoreError(f"{self.shown} has no tables yet.", hint="run the migrations first")
 
-    def migrate(self) -> None:
+    def migrate(self, seconds: float = _MIGRATE_SECONDS) -> None:
         """Bring the tables to this version; of several processes, one does it and others wait.
+
+        Args:
+            seconds: how long that may take where the tables are older.
 
         Raises:
             DatabaseAwayError: nobody answered.
             StoreError: the database refused, or a newer version of the project made it.
         """
         with self.read() as connection:
-            if _revision(connection) == REVISION:
+            if revision_of(connection) == REVISION:
                 return
-        with self.write(_MIGRATE_SECONDS) as connection:
+        with self.write(seconds) as connection:
             if not self.is_sqlite:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 lock = sa.text("SELECT pg_advisory_xact_lock(:number)")
@@ -129,17 +142,19 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, options: dict[str, Any], seconds: float) -> Iterator[sa.Connection]:
+    def _transaction(
+        self, options: dict[str, Any], seconds: float | None
+    ) -> Iterator[sa.Connection]:
         with self._boundary(), self.engine.connect() as connection:
             connection.execution_options(**options)
             driver = connection.connection.driver_connection
             with self._watch(driver, seconds), connection.begin():
                 yield connection
 
-    def _watch(self, driver: Any, seconds: float) -> AbstractContextManager[None]:
+    def _watch(self, driver: Any, seconds: float | None) -> AbstractContextManager[None]:
         if self.is_sqlite:  # whose own time-out is enough
             return nullcontext()
-        return self._deadlines.limit(driver, seconds)
+        return self._deadlines.limit(driver, self._seconds if seconds is None else seconds)
 
     @contextmanager
     def _committing(self, driver: Any) -> Iterator[None]:
@@ -187,7 +202,8 @@ class Database:
         )
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def revision_of(connection: sa.Connection) -> str | None:
+    """The migration that a database is at; None where it has no tables."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -43,10 +43,11 @@ does not linger in free pages; and a connection keeps 512 KiB of pages, not 2 Mi
 whenever another one has committed."""
 
 
-def sqlite_engine(url: sa.URL) -> sa.Engine:
+def sqlite_engine(url: sa.URL, seconds: float = WORK_SECONDS) -> sa.Engine:
     """An engine whose commits are on disk.
 
-    Transactions of a connection with the execution option ``immediate`` begin as writers.
+    Transactions of a connection with the execution option ``immediate`` begin as writers, which
+    wait up to ``seconds`` for one another.
 
     Raises:
         ConfigurationError: the folder of the file cannot be made.
@@ -62,7 +63,7 @@ def sqlite_engine(url: sa.URL) -> sa.Engine:
         url,
         hide_parameters=True,
         json_serializer=_dump,
-        connect_args={"timeout": WORK_SECONDS},
+        connect_args={"timeout": seconds},
     )
 
     @event.listens_for(engine, "connect")
@@ -79,8 +80,12 @@ def sqlite_engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
-    """An engine whose commits are on disk, and which hands out no connection that was lost."""
+def postgres_engine(url: sa.URL, pool_size: int, seconds: float = WORK_SECONDS) -> sa.Engine:
+    """An engine whose commits are on disk, and which hands out no connection that was lost.
+
+    A statement that takes longer than ``seconds`` is cancelled.
+    """
+    milliseconds = int(seconds * 1000)
     engine = sa.create_engine(
         url,
         pool_size=pool_size,
@@ -92,9 +97,9 @@ def postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "rakuten",
-            "tcp_user_timeout": int(WORK_SECONDS * 1000),
+            "tcp_user_timeout": milliseconds,
             # An acknowledged record is on disk, whatever the server's own default is.
-            "options": f"-c synchronous_commit=on -c statement_timeout={int(WORK_SECONDS * 1000)}",
+            "options": f"-c synchronous_commit=on -c statement_timeout={milliseconds}",
         },
     )
 

@@ -64,7 +64,7 @@ def put_run(database: Database, run: MonitorRun) -> None:
         insert = insert_for(connection, monitor_runs)
         values = {c.name: insert.excluded[c.name] for c in monitor_runs.c if not c.primary_key}
         statement = insert.on_conflict_do_update(index_elements=["run_id"], set_=values)
-        _execute(connection, statement, vars(run))
+        write_values(connection, statement, vars(run))
 
 
 def read_runs(database: Database, limit: int, *, model_name: str | None = None) -> list[MonitorRun]:
@@ -91,7 +91,7 @@ def put_decision(database: Database, decision: DecisionRecord) -> None:
     """
     with database.write() as connection:
         statement = insert_for(connection, decisions).on_conflict_do_nothing()
-        _execute(connection, statement, vars(decision))
+        write_values(connection, statement, vars(decision))
 
 
 def read_decisions(
@@ -131,7 +131,7 @@ def finish_decision(
     with database.write() as connection:
         if connection.execute(sa.select(ours).where(ours)).first() is None:
             raise RecordRefusedError(f"There is no decision {decision_id} to finish.")
-        _execute(connection, unfinished, {"finished_at": now, "result": result})
+        write_values(connection, unfinished, {"finished_at": now, "result": result})
 
 
 def open_retraining(database: Database, model_name: str) -> DecisionRecord | None:
@@ -144,8 +144,13 @@ def open_retraining(database: Database, model_name: str) -> DecisionRecord | Non
     return next((one for one in newest if one.finished_at is None), None)
 
 
-def _execute(connection: sa.Connection, statement: Any, values: dict[str, Any]) -> None:
+def write_values(connection: sa.Connection, statement: Any, values: dict[str, Any]) -> None:
+    """Execute a statement that writes one row.
+
+    Raises:
+        RecordRefusedError: JSON has no word for one of the values.
+    """
     try:
         connection.execute(statement, values)
     except (TypeError, ValueError) as error:  # where psycopg writes JSON itself
-        raise RecordRefusedError(f"A row of monitoring cannot be stored: {error}.") from error
+        raise RecordRefusedError(f"A row cannot be stored: {error}.") from error

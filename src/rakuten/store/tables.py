@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from rakuten.store.columns import SafeText, UtcTime
 
-REVISION: Final = "r0002"
+REVISION: Final = "r0003"
 """Migration that makes these tables; a database that is there needs no look at the others."""
 
 metadata: Final = sa.MetaData(
@@ -148,4 +148,23 @@ decisions: Final = sa.Table(
     # NULL until somebody has carried it out, or has found that it cannot be.
     sa.Column("finished_at", UtcTime),
     sa.Column("result", sa.JSON(none_as_null=True)),
+)
+
+# One row a run of a flow; stages are [{"stage", "outcome", "seconds"}] in their order.
+flow_runs: Final = sa.Table(
+    "flow_runs",
+    metadata,
+    sa.Column("run_id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("flow", sa.String(64), nullable=False),
+    sa.Column("name", SafeText, nullable=False),
+    sa.Column("model_name", SafeText, nullable=False),
+    sa.Column("started_at", UtcTime, nullable=False, index=True),
+    # NULL while it goes on; it stays so where the process was killed.
+    sa.Column("finished_at", UtcTime),
+    sa.Column("state", sa.String(16)),
+    sa.Column("version", sa.Integer),
+    sa.Column("mlflow_run_id", sa.String(64)),
+    sa.Column("stages", sa.JSON, nullable=False),
+    sa.Column("scores", sa.JSON, nullable=False),
+    sa.Column("error", SafeText),
 )

@@ -53,6 +53,11 @@ class Version:
         value = self.tags.get(f"{SCORES}{name}")
         return float(value) if value is not None else None
 
+    def scores(self) -> dict[str, float]:
+        """All scores of its held-out rows, by name."""
+        names = sorted(name for name in self.tags if name.startswith(SCORES))
+        return {name.removeprefix(SCORES): float(self.tags[name]) for name in names}
+
     def __str__(self) -> str:
         return f"version {self.number}"
 

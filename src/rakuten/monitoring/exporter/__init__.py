@@ -1,0 +1,1 @@
+"""A long-lived process that shows Prometheus what checks, decisions, flows and people left."""
