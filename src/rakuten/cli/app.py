@@ -18,6 +18,7 @@ from rakuten.cli import (
     flow,
     models,
     monitor,
+    observability,
     preflight,
     promotion,
     runs,
@@ -72,6 +73,7 @@ feedback.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
+app.add_typer(observability.app, name="observability")
 
 
 def main() -> None:
