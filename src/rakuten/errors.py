@@ -93,6 +93,10 @@ class PromotionError(RakutenError):
     """An alias was not moved: somebody else is moving it, or it is not where it was."""
 
 
+class SchedulerAwayError(RakutenError):
+    """The Prefect server did not answer, or does not know the deployment; later it may."""
+
+
 class ServiceAwayError(RakutenError):
     """The prediction service does not answer, or what answers is not the service."""
 

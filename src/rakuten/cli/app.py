@@ -19,6 +19,7 @@ from rakuten.cli import (
     flow,
     models,
     monitor,
+    observability,
     preflight,
     promotion,
     runs,
@@ -74,6 +75,7 @@ execute.register(app)
 exporter.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
+app.add_typer(observability.app, name="observability")
 
 
 def main() -> None:

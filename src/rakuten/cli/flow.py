@@ -1,4 +1,4 @@
-"""Commands that run flows: flow run, flow serve."""
+"""Commands that run flows: flow run, flow serve, flow webhook."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,6 +111,29 @@ def serve(context: typer.Context) -> None:
     from rakuten.flows.serving import serve_flows
 
     serve_flows(current.root)
+
+
+@app.command()
+def webhook(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [9110].")] = None,
+) -> None:
+    """Take messages of Alertmanager: tell people of alerts, and start checks of the traffic.
+
+    A check needs a Prefect server (PREFECT_API_URL) and a token (RAKUTEN_WEBHOOK_TOKEN or
+    RAKUTEN_WEBHOOK_TOKEN_FILE); telling needs neither. Until Ctrl-C or SIGTERM.
+    """
+    from rakuten.flows.environment import prepare_prefect
+    from rakuten.flows.webhook_settings import load_webhook_settings
+
+    current = project(context)
+    settings = current.settings
+    webhook_settings = load_webhook_settings(host=host, port=port)
+    prepare_prefect(current.root)
+    from rakuten.flows.webhook import serve_webhook
+
+    serve_webhook(settings, webhook_settings)
 
 
 def _prepared(

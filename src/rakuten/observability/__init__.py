@@ -1,0 +1,1 @@
+"""Text that watches the system: Prometheus' rules and configuration, Alertmanager's routes."""
