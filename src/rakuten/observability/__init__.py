@@ -1,0 +1,1 @@
+"""What watches the project: dashboards as typed Python, from which files are written."""
