@@ -191,18 +191,6 @@ def _stat_options(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _gauge_options(_: Panel) -> dict[str, Any]:
-    return {
-        "reduceOptions": _LAST,
-        "orientation": "auto",
-        "showThresholdLabels": False,
-        "showThresholdMarkers": True,
-        "sizing": "auto",
-        "minVizWidth": 75,
-        "minVizHeight": 75,
-    }
-
-
 def _bar_options(_: Panel) -> dict[str, Any]:
     return {
         "reduceOptions": _LAST,
@@ -260,7 +248,6 @@ def _table_options(_: Panel) -> dict[str, Any]:
 _OPTIONS: Final = {
     "timeseries": _series_options,
     "stat": _stat_options,
-    "gauge": _gauge_options,
     "bargauge": _bar_options,
     "heatmap": _heatmap_options,
     "state-timeline": _timeline_options,

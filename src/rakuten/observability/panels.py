@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Kind = Literal["timeseries", "stat", "gauge", "table", "heatmap", "state-timeline", "bargauge"]
+Kind = Literal["timeseries", "stat", "table", "heatmap", "state-timeline", "bargauge"]
 Unit = Literal["none", "short", "percentunit", "s", "bytes", "reqps", "cps"]
 """Grafana's names: nothing, a count, a share of 1, seconds, bytes, requests/s, events/s."""
 Shown = Literal["lines", "stacked", "steps"]

@@ -187,8 +187,8 @@ _PHOTOS = Panel(
     unit="percentunit",
     kind="timeseries",
     targets=(
-        Query("rakuten:predictions:image_missing_ratio_rate30m >= 0", "last 30 minutes"),
-        Query("rakuten:predictions:image_missing_ratio_rate1d >= 0", "last day"),
+        Query("rakuten:predictions:image_missing_ratio_rate30m", "last 30 minutes"),
+        Query("rakuten:predictions:image_missing_ratio_rate1d", "last day"),
     ),
     width=8,
     alerts=("RakutenPhotosMissing",),

@@ -47,14 +47,14 @@ TRAFFIC = stat(
     "Requests",
     "sum(rakuten:requests:rate5m)",
     "reqps",
-    what="Requests a second over the last five minutes, all routes, all processes.",
+    what="Requests a second to /v1/* over the last five minutes, all processes.",
     good="What is usual at this hour.",
     action="If it fell to nothing, look at what is in front of the service.",
     thresholds=(Threshold(None, BLUE),),
 )
 ANSWERED = stat(
     "Answered",
-    f"1 - max({ERROR_RATIO}5m) >= 0",
+    f"1 - max({ERROR_RATIO}5m)",
     "percentunit",
     what="Share of requests to /v1/* without a 5xx, over five minutes. The objective is 99.5 %.",
     good="99.5 % or more.",
@@ -70,7 +70,7 @@ ANSWERED = stat(
 )
 SLOWEST = stat(
     "Prediction p99",
-    "max(rakuten:predict:p99_seconds) >= 0",
+    "max(rakuten:predict:p99_seconds)",
     "s",
     what="99 of 100 predictions take less than this, over five minutes.",
     good=f"Under {LATENCY_SECONDS} s, the objective.",

@@ -52,8 +52,8 @@ VERDICT: Final = " + ".join(
     for number, state in enumerate(("warning", "critical", "not_enough_data", "check_failed"), 1)
 )
 """0 none, 1 warning, 2 critical, 3 too little data, 4 check failed; nothing while unknown."""
-MISSING_PHOTOS: Final = "rakuten:predictions:image_missing_ratio_rate30m >= 0"
-REVIEW_SHARE: Final = "rakuten:predictions:review_ratio_rate1h >= 0"
+MISSING_PHOTOS: Final = "rakuten:predictions:image_missing_ratio_rate30m"
+REVIEW_SHARE: Final = "rakuten:predictions:review_ratio_rate1h"
 
 
 def limits(*steps: tuple[float, str], first: str = GREEN) -> tuple[Threshold, ...]:
@@ -62,12 +62,9 @@ def limits(*steps: tuple[float, str], first: str = GREEN) -> tuple[Threshold, ..
 
 
 def budget_left(ratio: str, budget: float) -> str:
-    """Share of an error budget of 30 days that is left, each moment weighted by its traffic.
-
-    Times without traffic have no ratio (0/0); the comparison drops them.
-    """
+    """Share of an error budget of 30 days that is left, each moment weighted by its traffic."""
     traffic = "sum(rakuten:requests:rate5m)"
-    bad = f"sum_over_time(((max({ratio}5m) >= 0) * {traffic})[30d:5m])"
+    bad = f"sum_over_time((max({ratio}5m) * {traffic})[30d:5m])"
     return f"1 - {bad} / sum_over_time(({traffic})[30d:5m]) / {budget:g}"
 
 
@@ -79,15 +76,14 @@ def age(metric: str) -> str:
 def burn(ratio: str, budget: float) -> tuple[Query, ...]:
     """How many times faster than allowed the budget goes, for each window."""
     return tuple(
-        Query(f"max({ratio}{window}) / {budget:g} >= 0", f"over {window}")
-        for window in BURN_WINDOWS
+        Query(f"max({ratio}{window}) / {budget:g}", f"over {window}") for window in BURN_WINDOWS
     )
 
 
 def by_class(matchers: str) -> str:
     """Requests a second by class of their status (2xx, 4xx, 5xx)."""
     rate = f"sum by (status) (rate(rakuten_requests_total{{{matchers}}}[$__rate_interval]))"
-    return f'sum by (class) (label_replace({rate}, "class", "${1}xx", "status", "(.).."))'
+    return f'sum by (class) (label_replace({rate}, "class", "${{1}}xx", "status", "(.).."))'
 
 
 def stat(
