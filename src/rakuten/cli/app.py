@@ -11,6 +11,7 @@ import typer
 
 from rakuten import __version__
 from rakuten.cli import (
+    dashboards,
     data,
     evaluate,
     execute,
@@ -72,6 +73,9 @@ feedback.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
+observability = typer.Typer(help="What watches the system.", no_args_is_help=True)
+dashboards.register(observability)
+app.add_typer(observability, name="observability")
 
 
 def main() -> None:

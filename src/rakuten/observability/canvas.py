@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Answer = tuple[Query, Sequence[Series]]
 SMALL: Final = 7.5
 """Size of the text on axes and in legends, in points."""
+_TICK_DOTS: Final = 64
 _TICKS: Final = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200)
 
 
@@ -66,7 +67,8 @@ def over_time(axes: "Axes", around: Around) -> None:
     """Make the horizontal axis the time, in UTC, and draw what is marked."""
     length = around.end - around.start
     axes.set_xlim(around.start, around.end)
-    step = next((step for step in _TICKS if length / step <= 7), 86400)
+    most = max(2, axes.get_window_extent().width / _TICK_DOTS)
+    step = next((step for step in _TICKS if length / step <= most), 86400)
     first = math.ceil(around.start / step) * step
     ticks = [first + step * number for number in range(int((around.end - first) / step) + 1)]
     shape = "%H:%M:%S" if step < 60 else "%H:%M"

@@ -37,7 +37,7 @@ def draw(axes: "Axes", panel: Panel, answers: Sequence[Answer], around: Around) 
 def _draw_series(axes: "Axes", panel: Panel, answers: Sequence[Answer], around: Around) -> None:
     found = named(panel, answers)
     if panel.shown == "stacked":
-        _stack(axes, found)
+        _stack(axes, found, around)
     else:
         _lines(axes, panel, found, around)
     _limits(axes, panel, found)
@@ -62,14 +62,22 @@ def _lines(axes: "Axes", panel: Panel, found: Sequence[Named], around: Around) -
             axes.fill_between(times, values, color=one.shade, alpha=0.12, linewidth=0, step=step)  # type: ignore[arg-type]
 
 
-def _stack(axes: "Axes", found: Sequence[Named]) -> None:
+def _stack(axes: "Axes", found: Sequence[Named], around: Around) -> None:
+    """Series on top of each other; a moment that none of them has is a gap, not a zero."""
     times = sorted({moment for one in found for moment, _ in one.series.points})
+    gaps = [
+        before + around.step
+        for before, now in zip(times, times[1:], strict=False)
+        if now - before > 1.5 * around.step
+    ]
+    moments = sorted([*times, *gaps])
+    missing = set(gaps)
     values = []
     for one in found:
         known = {moment: value for moment, value in one.series.points if math.isfinite(value)}
-        values.append([known.get(moment, 0.0) for moment in times])
+        values.append([math.nan if at in missing else known.get(at, 0.0) for at in moments])
     shades = [one.shade for one in found]
-    axes.stackplot(times, values, colors=shades, alpha=0.75, linewidth=0)
+    axes.stackplot(moments, values, colors=shades, alpha=0.75, linewidth=0)
 
 
 def _with_gaps(one: Series, around: Around) -> tuple[list[float], list[float]]:

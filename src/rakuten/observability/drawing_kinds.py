@@ -93,9 +93,9 @@ def draw_timeline(axes: "Axes", panel: Panel, answers: Sequence[Answer], around:
         for start, end, value in _stretches(one.series, around):
             shade = value_colour(panel, value)
             axes.barh(place, end - start, left=start, color=shade, height=0.72)
-            if end - start > (around.end - around.start) * 0.09:
+            if end - start > (around.end - around.start) * 0.12:
                 text = f"  {_word(panel, value)}"
-                axes.text(start, place, text, va="center", color="white", fontsize=8, weight="bold")
+                axes.text(start, place, text, va="center", color="white", fontsize=8, clip_on=True)
     axes.set_ylim(len(found) - 0.45, -0.55)
     axes.set_yticks(range(len(found)), [one.name for one in found], color=TEXT, fontsize=SMALL)
     over_time(axes, around)
