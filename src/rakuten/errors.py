@@ -77,6 +77,10 @@ class BusyError(RakutenError):
     """Somebody else does the same work here, or holds what it needs; later it may be free."""
 
 
+class PrometheusError(RakutenError):
+    """Prometheus did not answer, or would not evaluate what it was asked."""
+
+
 class StageError(RakutenError):
     """A DVC stage, or another program that the pipeline ran, ended with an error."""
 

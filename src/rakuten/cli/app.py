@@ -11,6 +11,7 @@ import typer
 
 from rakuten import __version__
 from rakuten.cli import (
+    dashboards,
     data,
     evaluate,
     execute,
@@ -75,6 +76,7 @@ execute.register(app)
 exporter.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
+dashboards.register(observability.app)
 app.add_typer(observability.app, name="observability")
 
 

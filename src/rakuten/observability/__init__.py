@@ -1,1 +1,1 @@
-"""Text that watches the system: Prometheus' rules and configuration, Alertmanager's routes."""
+"""What watches the system, as text: rules and routes, and dashboards, for other programs."""
