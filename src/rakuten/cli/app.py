@@ -23,6 +23,7 @@ from rakuten.cli import (
     runs,
     serve,
     simulate,
+    stack,
     stages,
     status,
 )
@@ -72,6 +73,7 @@ feedback.register(app)
 execute.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
+app.add_typer(stack.app, name="stack")
 
 
 def main() -> None:
