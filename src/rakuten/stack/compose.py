@@ -60,6 +60,8 @@ class Service:
     """By their path in the container."""
     ports: Mapping[int, int]
     """Ports of the container, and those that they are published as."""
+    secrets: tuple[str, ...]
+    """Names of files in ``/run/secrets``."""
     profiles: tuple[str, ...]
     restart: str
     stop_signal: str
@@ -202,6 +204,7 @@ def _service(name: str, values: Mapping[str, Any]) -> Service:
             health=_health(values.get("healthcheck")),
             mounts=dict(map(_mount, values.get("volumes", ()))),
             ports=dict(map(_port, values.get("ports", ()))),
+            secrets=tuple(values.get("secrets", ())),
             profiles=tuple(values.get("profiles", ())),
             restart=str(values.get("restart", "no")),
             stop_signal=str(values.get("stop_signal", "SIGTERM")),

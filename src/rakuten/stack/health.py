@@ -9,6 +9,8 @@ from rakuten.stack.plan import LocalService
 
 State = Literal["waiting", "starting", "well", "unwell", "ended", "failed"]
 
+_SETTLE_SECONDS: Final = 5.0
+"""A service without a check of its own is well if it runs for so long."""
 _START_PAUSE: Final = 0.5
 """Seconds between checks until the first success: people wait for it."""
 
@@ -50,15 +52,15 @@ class HealthWatch:
 
     def _watch(self) -> None:
         health, begun, failures = self._service.health, time.monotonic(), 0
+        if health is None:
+            self.state = "starting" if self._over.wait(_SETTLE_SECONDS) else "well"
+            return
         while not self._over.is_set():
             if ask(self._service):
                 failures, self.state = 0, "well"
-            elif self.state == "well" or health is None:
+            elif self.state == "well":
                 failures += 1
-                if health is not None and failures >= health.retries:
-                    self.state = "unwell"
-            elif health is not None and time.monotonic() - begun > health.deadline:
+                self.state = "unwell" if failures >= health.retries else "well"
+            elif time.monotonic() - begun > health.deadline:
                 self.state = "unwell"
-            if health is None:
-                return
             self._over.wait(_START_PAUSE if self.state == "starting" else health.interval)

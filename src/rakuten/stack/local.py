@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from rakuten.errors import BusyError, ConfigurationError, InterruptedStageError
+from rakuten.errors import BusyError, ConfigurationError, InterruptedStageError, StageError
 from rakuten.io import storage_error
 from rakuten.settings import ENV_FILE
 from rakuten.stack.addresses import LOOPBACK
@@ -21,7 +22,7 @@ from rakuten.stack.compose import Stack, choose, compose_text, read_stack
 from rakuten.stack.interpolation import required_names
 from rakuten.stack.plan import Plan, choose_ports, make_plan
 from rakuten.stack.runner import Runner
-from rakuten.stack.secrets import make_secrets
+from rakuten.stack.secrets import make_secret_file, make_secrets
 from rakuten.stack.status import Status, running, write_status
 
 COMPOSE_FILE: Final = "docker-compose.yml"
@@ -138,6 +139,7 @@ def run_stack(
                 hint="end what listens there, or move the stack with --port-offset 10000",
             )
         _write_files(plan)
+        _prepare(plan)
         runner = Runner(
             plan.services,
             local.folder / "logs",
@@ -173,8 +175,33 @@ def _status(runner: Runner, choice: Choice, local: LocalStack) -> Status:
     return Status(os.getpid(), profiles, choice.only, ports, services)
 
 
+def _prepare(plan: Plan) -> None:
+    """Run the commands that write what services read.
+
+    Raises:
+        StageError: one of them failed.
+    """
+    for service in plan.services.values():
+        if not service.prepare:
+            continue
+        done = subprocess.run(
+            service.prepare,
+            env=dict(service.environment),
+            cwd=service.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+            raise StageError(f"{service.name} cannot be prepared: {last[0]}")
+
+
 def _write_files(plan: Plan) -> None:
-    """Copies of settings, with the addresses of this machine in them."""
+    """Secrets, and copies of settings with the addresses of this machine in them."""
+    for secret in plan.secrets:
+        make_secret_file(secret)
     for target, (source, translation) in plan.files.items():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import Final
 
 from rakuten.stack.addresses import LOOPBACK, Translation
 from rakuten.stack.compose import Condition, Health, Service, Stack
 from rakuten.stack.programs import NEEDS
-from rakuten.stack.translate import command_line, health_check, variables
+from rakuten.stack.translate import command_line, health_check, prepare_line, variables
+
+_SECRETS: Final = "/run/secrets"
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class LocalService:
     environment: Mapping[str, str]
     folder: Path
     """Where it is started."""
+    prepare: tuple[str, ...]
+    """A command that writes what the service reads; empty where there is none."""
     depends_on: Mapping[str, Condition]
     health: Health | None
     port: int | None
@@ -46,6 +51,8 @@ class Plan:
     absent: tuple[Absent, ...]
     files: Mapping[Path, tuple[Path, Translation]]
     """Files to write before the start: their source, and what is replaced in it."""
+    secrets: tuple[Path, ...]
+    """Files with a secret each, to make unless they are there."""
 
 
 def choose_ports(
@@ -93,13 +100,15 @@ def make_plan(
     for name, service in runs.items():
         moved = service.local.get("volumes", {})
         places = {inside: place.format(root=root, folder=folder) for inside, place in moved.items()}
+        places |= {f"{_SECRETS}/{one}": str(folder / "secrets" / one) for one in service.secrets}
         paths, copies = _places(service, stack, folder, places)
         inside = {*service.ports, *service.ports.values()}
         own = dict.fromkeys(inside, ports[name]) if name in ports else {}
         translation = Translation(others, own, paths)
         files |= {target: (source, translation) for target, source in copies.items()}
         services[name] = _local(service, translation, ports.get(name), stack, folder, set(runs))
-    return Plan(services, absent, files)
+    names = sorted({name for service in runs.values() for name in service.secrets})
+    return Plan(services, absent, files, tuple(folder / "secrets" / name for name in names))
 
 
 def _absent(services: Mapping[str, Service]) -> Iterable[Absent]:
@@ -151,6 +160,7 @@ def _local(
         command=command_line(service, translation, words, program),
         environment=variables(service, translation, words, program),
         folder=stack.folder,
+        prepare=prepare_line(service, translation),
         depends_on={name: how for name, how in service.depends_on.items() if name in runs},
         health=health_check(service, translation, words),
         port=port,

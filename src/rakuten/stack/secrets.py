@@ -23,8 +23,19 @@ def make_secrets(path: Path, names: Iterable[str], known: Mapping[str, str]) -> 
     wanted = sorted(name for name in names if not known.get(name))
     new = {name: secrets.token_urlsafe(32) for name in wanted if name not in kept}
     if new:
-        _write(path, {**kept, **new})
+        lines = (f"{name}={value}" for name, value in sorted({**kept, **new}.items()))
+        _write(path, "\n".join(lines))
     return {name: {**kept, **new}[name] for name in wanted}
+
+
+def make_secret_file(path: Path) -> None:
+    """A file with one new secret, of mode 600, unless it is there.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if not path.is_file():
+        _write(path, secrets.token_urlsafe(32))
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -34,8 +45,7 @@ def _read(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def _write(path: Path, values: Mapping[str, str]) -> None:
-    text = "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
+def _write(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(f"{text}\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -38,10 +38,15 @@ def command_line(
     else:
         parts = [translation.argument(part) for part in service.command]
         parts = [need, *parts] if need else parts
-    first, *rest = parts
-    if program is not None and first == need:
-        return (str(program), *rest)
-    return (*_PYTHON.get(first, (first,)), *rest)
+    if program is not None and parts[0] == need:
+        return (str(program), *parts[1:])
+    return _with_python(parts)
+
+
+def prepare_line(service: Service, translation: Translation) -> tuple[str, ...]:
+    """The command of its ``x-local`` that writes what it reads, if there is one."""
+    parts = [translation.argument(str(part)) for part in service.local.get("prepare", ())]
+    return _with_python(parts) if parts else ()
 
 
 def variables(
@@ -67,8 +72,11 @@ def health_check(
         parts = [translation.argument(part) for part in parts]
     if kind == "CMD-SHELL":
         return replace(service.health, test=("sh", "-c", *parts))
-    first, *rest = parts
-    return replace(service.health, test=(*_PYTHON.get(first, (first,)), *rest))
+    return replace(service.health, test=_with_python(parts))
+
+
+def _with_python(parts: Sequence[str]) -> tuple[str, ...]:
+    return (*_PYTHON.get(parts[0], (parts[0],)), *parts[1:])
 
 
 def _inherited(program: Path | None) -> dict[str, str]:
