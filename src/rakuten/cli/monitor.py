@@ -1,5 +1,6 @@
 """Commands about live traffic: monitor checks it, drift show opens the newest report."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,10 @@ def monitor(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print run and decision as JSON.")
     ] = False,
+    notice: Annotated[
+        Path | None,
+        typer.Option("--summary", help="Write the decision and its reasons here, as Markdown."),
+    ] = None,
 ) -> None:
     """Check the newest answers of the live model once: drift, labels, what to do.
 
@@ -45,6 +50,7 @@ def monitor(
 
     from rakuten.cli import render
     from rakuten.errors import MissingExtraError
+    from rakuten.io import write_text
 
     current = project(context)
     params = current.params.monitoring
@@ -52,6 +58,7 @@ def monitor(
         params = params.model_copy(update={"window_rows": rows})
     try:
         from rakuten.monitoring.check import check_traffic
+        from rakuten.monitoring.notice import decision_notice
         from rakuten.monitoring.summary import to_values
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "sqlalchemy", "monitor", "Monitoring") from error
@@ -61,6 +68,8 @@ def monitor(
         typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
     else:
         _show(found)
+    if notice is not None:
+        write_text(notice, decision_notice(found.run, found.decision, found.seen))
     code = {"alert": ALERT, "retrain": RETRAIN}.get(found.decision.action, 0)
     raise typer.Exit(code)
 

@@ -1,0 +1,1 @@
+"""The stack without containers: services of ``docker-compose.yml`` as processes on loopback."""
