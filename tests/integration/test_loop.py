@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class Shop:
         return next(read_window(self.database, Window(limit=1)))[0].created_at
 
 
-def rakuten(root: Path, variables: dict[str, str], *command: str) -> str:
+def rakuten(root: Path, variables: Mapping[str, str], *command: str) -> str:
     """What a command of the project prints."""
     done = subprocess.run(
         [sys.executable, "-m", "rakuten.cli", "--root", str(root), *command],
