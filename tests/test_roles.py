@@ -64,6 +64,21 @@ with TestClient(app) as client:
     print(client.get("/healthz").status_code, client.get("/readyz").status_code)
 """
 
+_EXPORTER = """
+import sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from rakuten.monitoring.exporter.app import make_app
+from rakuten.monitoring.exporter.source import StoreSource
+from rakuten.settings import Settings
+from rakuten.store.database import Database
+url = Settings().store_url(Path(sys.argv[1]))
+Database(url).migrate()
+with TestClient(make_app(StoreSource(url, "rakuten-classifier"))) as client:
+    print("rakuten_exporter_store_up 1.0" in client.get("/metrics").text)
+print({"numpy", "scipy", "sklearn", "mlflow"} & set(sys.modules))
+"""
+
 _FLOWS = """
 import sys
 from importlib.util import find_spec
@@ -136,6 +151,14 @@ def test_the_serve_install_makes_the_application_without_the_pipeline(
     assert done.stdout.strip() == "200 503"
 
 
+def test_the_serve_install_shows_the_store_and_loads_nothing_heavy_for_it(
+    serve_python: Path, tmp_path: Path
+) -> None:
+    done = _run(serve_python, "-c", _EXPORTER, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "set()"]
+
+
 def test_the_flows_install_checks_traffic_and_reports(flows_python: Path, tmp_path: Path) -> None:
     shop = Shop(make_home(tmp_path), Settings())
     rows = make_rows(120, 3, text_embedding=None, image_embedding=None)  # whose charts take long
@@ -150,6 +173,13 @@ def test_the_base_install_says_what_monitoring_needs(base_python: Path, tmp_path
     refused = _run(base_python, "-m", "rakuten.cli", "--root", str(tmp_path), "monitor")
     assert refused.returncode == 1
     assert "pip install '.[monitor]'" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_base_install_says_what_the_exporter_needs(base_python: Path, tmp_path: Path) -> None:
+    refused = _run(base_python, "-m", "rakuten.cli", "--root", str(tmp_path), "exporter")
+    assert refused.returncode == 1
+    assert "pip install '.[serve]'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

@@ -179,6 +179,6 @@ def test_store_of_a_writer_that_does_not_end_is_waited_for_as_long_as_is_said(
         connection.execute(sa.text("DELETE FROM claims"))
         with recorded(Settings(), tmp_path, "p") as recording:
             recording.publish(PROMOTED, {})
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 9  # a transaction's own limit is 10 s
     assert "locked" in caplog.text
     database.close()

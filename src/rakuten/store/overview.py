@@ -87,7 +87,7 @@ def read_overview(database: Database, model_name: str, *, failed_check: str) -> 
         DatabaseAwayError: nobody answered in time, or there is no SQLite file.
         StoreError: the tables are older than this version of the project, or it refused.
     """
-    with _reading(database) as connection:
+    with reading(database) as connection:
         return Overview(
             **_checks(connection, model_name, failed_check),
             **_decisions(connection, model_name),
@@ -105,7 +105,7 @@ def read_people(database: Database) -> People:
     ids = sa.cast(predictions.c.prediction_id, sa.Text)
     oldest = sa.func.min(ids if database.is_sqlite else sa.collate(ids, "C"))
     said = sa.select(sa.func.count(), sa.func.max(feedback.c.given_at)).select_from(feedback)
-    with _reading(database) as connection:
+    with reading(database) as connection:
         waiting = sa.select(sa.func.count(), oldest).where(to_review)
         count, first = connection.execute(waiting).one()
         since = sa.select(predictions.c.created_at).where(predictions.c.prediction_id == first)
@@ -117,16 +117,25 @@ def read_people(database: Database) -> People:
 
 
 @contextmanager
-def _reading(database: Database) -> Iterator[sa.Connection]:
+def reading(database: Database) -> Iterator[sa.Connection]:
     """A transaction that sees one moment and cannot write, on tables that are new enough."""
     _require_file(database)
-    with database.read() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-        else:  # the first statement says what the transaction sees
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with database.read() as connection, _write_protected(connection, sqlite=database.is_sqlite):
         _require_tables(connection, database.shown)
         yield connection
+
+
+@contextmanager
+def _write_protected(connection: sa.Connection, *, sqlite: bool) -> Iterator[None]:
+    if not sqlite:  # the first statement says what the transaction sees and may do
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA query_only=ON")
+    try:
+        yield
+    finally:  # others use the connection later
+        connection.exec_driver_sql("PRAGMA query_only=OFF")
 
 
 def _require_file(database: Database) -> None:

@@ -1,9 +1,10 @@
 """The exporter over HTTP: metrics, and whether the process lives."""
 
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from rakuten.errors import ConfigurationError
 from rakuten.logs import get_logger
 from rakuten.monitoring.exporter.collector import make_registry
 from rakuten.monitoring.exporter.source import StoreSource
@@ -20,6 +22,7 @@ from rakuten.monitoring.exporter.source import StoreSource
 log = get_logger(__name__)
 
 _SHUTDOWN_SECONDS: Final = 5
+_BACKLOG: Final = 128
 
 
 def make_app(source: StoreSource) -> Starlette:
@@ -44,21 +47,33 @@ def make_app(source: StoreSource) -> Starlette:
 
 
 def serve_metrics(source: StoreSource, host: str, port: int) -> None:
-    """Answer until SIGTERM or SIGINT, which end the process in order.
+    """Answer until SIGTERM or SIGINT, which end it in order.
 
     Raises:
-        SystemExit: it was told to end (0), or it cannot listen there (1).
+        ConfigurationError: nothing can listen there.
+        SystemExit: SIGTERM came; the code is 0.
     """
-    # uvicorn ends in order and then sends itself the signal again: this makes an exit code of it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    log.info("metrics are at http://%s:%d/metrics", host, port)
-    uvicorn.run(
+    config = uvicorn.Config(
         make_app(source),
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,
         proxy_headers=False,
     )
+    # uvicorn ends in order and then sends itself the signal again: this makes an exit code of it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _listen(host, port) as listener, suppress(KeyboardInterrupt):
+        log.info("metrics are at http://%s:%d/metrics", host, port)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The exporter cannot listen on {host}, port {port}: {error.strerror}.",
+            hint="choose another one with --host and --port; another exporter may be running",
+        ) from error
