@@ -128,11 +128,11 @@ def _model(story: Story) -> None:
         story.put(
             "rakuten_model_confirmed_timestamp_seconds", story.times - story.times % 15, **own
         )
-        for reason in ("damaged", "golden", "format"):
+        for reason in ("artifact", "golden", "inference", "no_hash"):
             refused = story.between(0.5, 1.01) if reason == "golden" else 0
             story.put("rakuten_model_refusals_total", refused, reason=reason, **own)
-        for what in ("predict", "registry"):
-            failed = 3 * story.between(0.16, 1.01) if what == "registry" else 0
+        for what in ("look_up", "fetch", "load", "record", "unexpected"):
+            failed = 3 * story.between(0.16, 1.01) if what == "look_up" else 0
             story.put("rakuten_model_failures_total", failed, what=what, **own)
         for decision, part in (("auto", 0.84 * sure), ("review", 1 - 0.84 * sure)):
             for status, share in (

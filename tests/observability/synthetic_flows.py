@@ -119,15 +119,15 @@ def _scores(story: Story, own: dict[str, str], known: Values) -> None:
         ("weighted_f1", 0.842, 0.024),
         ("accuracy", 0.846, 0.023),
         ("auto_precision", 0.951, 0.012),
-        ("calibration_error", 0.031, 0.011),
     ):
-        held_out = {"weighted_f1": 0.846, "accuracy": 0.849, "auto_precision": 0.955}.get(
-            score, 0.024
-        )
         for bound, sign in (("estimate", 0), ("lower", -1), ("upper", 1)):
             values = (level - lost + sign * width * (1.2 - 0.4 * story.part)) * known
             story.put("rakuten_delayed_score_ratio", values, score=score, bound=bound, **own)
-        story.put("rakuten_delayed_reference_ratio", held_out * known, score=score, **own)
+    calibration = (0.031 + lost) * known
+    labels = {"score": "calibration_error", "bound": "estimate"}
+    story.put("rakuten_delayed_score_ratio", calibration, **labels, **own)
+    story.put("rakuten_delayed_reference_ratio", 0.846 * known, score="weighted_f1", **own)
+    story.put("rakuten_delayed_unknown_ratio", (0.32 - 0.2 * story.part) * known, **own)
     for score in ("weighted_f1", "accuracy"):
         values = (0.838 - 2 * lost) * story.noise(0.004) * known
         story.put("rakuten_estimated_score_ratio", values, score=score, **own)

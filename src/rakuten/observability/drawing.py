@@ -106,18 +106,31 @@ def _limits(axes: "Axes", panel: Panel, found: Sequence[Named]) -> None:
 
 
 def _value_axis(axes: "Axes", panel: Panel) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
     low, high = axes.get_ylim()
     low = panel.minimum if panel.minimum is not None else low
     high = high if panel.maximum is None else min(high, panel.maximum)
     high = high if high - low > 1e-9 else low + 1
     axes.set_ylim(low, high)
-    whole = panel.decimals == 0
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=whole, min_n_ticks=2))
+    step = next((step for step in _round_steps(panel, high) if (high - low) / step <= 5), None)
+    whole = MaxNLocator(nbins=5, integer=panel.decimals == 0, min_n_ticks=2)
+    axes.yaxis.set_major_locator(MultipleLocator(step) if step else whole)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, panel.unit)))
 
 
+def _round_steps(panel: Panel, high: float) -> Sequence[float]:
+    """Steps that are round in the unit of an axis up to ``high``; none where decimal ones are."""
+    if panel.unit == "bytes":
+        return [2.0**power for power in range(60)]
+    return _LONG_STEPS if panel.unit == "s" and high >= 120 else []
+
+
+_LONG_STEPS: Final = [
+    *(60.0 * minutes for minutes in (1, 2, 5, 10, 30)),
+    *(3600.0 * hours for hours in (1, 2, 6, 12, 24, 48, 168, 720)),
+]
+"""Seconds between two ticks of an axis of minutes, hours or days."""
 _Draw = Callable[["Axes", Panel, Sequence[Answer], Around], None]
 _DRAW: Final[dict[Kind, _Draw]] = {
     "timeseries": _draw_series,

@@ -28,28 +28,17 @@ from rakuten.observability.panels import (
 _HERE: Final = 'instance=~"$instance"'
 _NEUTRAL: Final = (Threshold(None, BLUE),)
 _INTERVAL: Final = {
-    "measured": GREEN,
-    "upper bound": "semi-dark-green",
-    "lower bound": "semi-dark-green",
+    "estimate": GREEN,
+    "upper": "semi-dark-green",
+    "lower": "semi-dark-green",
     "held-out": BLUE,
     "expected without labels": "purple",
 }
 
 
-def _score(name: str, expected: str = "") -> tuple[Query, ...]:
-    """A delayed score with its interval, beside its held-out value and what confidence says."""
-    bounds = (("estimate", "measured"), ("upper", "upper bound"), ("lower", "lower bound"))
-    measured = tuple(
-        Query(f'max(rakuten_delayed_score_ratio{{score="{name}", bound="{bound}"}})', legend)
-        for bound, legend in bounds
-    )
-    held_out = Query(f'max(rakuten_delayed_reference_ratio{{score="{name}"}})', "held-out")
-    if not expected:
-        return (*measured, held_out)
-    alone = Query(
-        f'max(rakuten_estimated_score_ratio{{score="{expected}"}})', "expected without labels"
-    )
-    return (*measured, held_out, alone)
+def _score(name: str) -> Query:
+    """A delayed score with the bounds of its interval, where it has one."""
+    return Query(f'max by (bound) (rakuten_delayed_score_ratio{{score="{name}"}})', "{{bound}}")
 
 
 _NOW: Final = (
@@ -129,8 +118,12 @@ _F1 = Panel(
     action="Upper bound under the held-out line less the margin: the model lost; see the runbook.",
     unit="percentunit",
     kind="timeseries",
-    targets=_score("weighted_f1", "weighted_f1"),
-    width=12,
+    targets=(
+        _score("weighted_f1"),
+        Query('max(rakuten_delayed_reference_ratio{score="weighted_f1"})', "held-out"),
+        Query('max(rakuten_estimated_score_ratio{score="weighted_f1"})', "expected without labels"),
+    ),
+    width=9,
     alerts=("RakutenPerformanceDrop",),
     colours=_INTERVAL,
     shown="steps",
@@ -138,13 +131,13 @@ _F1 = Panel(
 )
 _AUTO = Panel(
     title="Automatic answers that are right",
-    what="Precision of automatic answers with its 95 % interval.",
+    what="Precision of automatic answers with its 95 % interval; needs labels of such answers.",
     good="At or above the promise of the decision threshold.",
     action="Below it: raise the threshold, or retrain; wrong answers reach the shop unseen.",
     unit="percentunit",
     kind="timeseries",
-    targets=_score("auto_precision"),
-    width=6,
+    targets=(_score("auto_precision"),),
+    width=5,
     alerts=("RakutenPerformanceDrop",),
     colours=_INTERVAL,
     shown="steps",
@@ -158,11 +151,25 @@ _LABELS = Panel(
     unit="short",
     kind="timeseries",
     targets=(Query("max(rakuten_delayed_labels)", "labels"),),
-    width=6,
+    width=5,
     thresholds=limits((100, GREEN), first=ORANGE),
     limit_lines=True,
     shown="steps",
     minimum=0,
+)
+_UNKNOWN = Panel(
+    title="Traffic that nobody labelled",
+    what="Share of the traffic that is of a kind without labels: the scores say nothing of it.",
+    good="Under the limit that decisions accept (monitoring.retraining.unknown_share).",
+    action="Ask for a random sample of automatic answers to be looked at.",
+    unit="percentunit",
+    kind="timeseries",
+    targets=(Query("max(rakuten_delayed_unknown_ratio)", "unknown"),),
+    width=5,
+    alerts=("RakutenPerformanceDrop",),
+    shown="steps",
+    minimum=0,
+    maximum=1,
 )
 _CONFIDENCE = Panel(
     title="Confidence of answers",
@@ -202,13 +209,12 @@ _DECISIONS = Panel(
 )
 _CALIBRATION = Panel(
     title="Calibration error",
-    what="How far confidence is from the share that is right, on labelled answers, with its "
-    "95 % interval.",
+    what="How far confidence is from the share that is right, on labelled answers.",
     good="A few per cent.",
     action="Growing: the threshold no longer keeps its promise; retrain.",
     unit="percentunit",
     kind="timeseries",
-    targets=_score("calibration_error"),
+    targets=(_score("calibration_error"),),
     width=6,
     colours=_INTERVAL,
     shown="steps",
@@ -272,7 +278,7 @@ MODEL: Final = Dashboard(
     hours=24,
     rows=(
         Row("Now", 3, _NOW),
-        Row("How right it is, from labels that come late", 8, (_F1, _AUTO, _LABELS)),
+        Row("How right it is, from labels that come late", 8, (_F1, _AUTO, _LABELS, _UNKNOWN)),
         Row("How sure it is", 8, (_CONFIDENCE, _DECISIONS, _CALIBRATION)),
         Row("What went live, and what did not", 7, (_VERSIONS, _REFUSALS, _FAILURES)),
     ),

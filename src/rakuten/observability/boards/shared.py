@@ -39,11 +39,13 @@ READY_WORDS: Final = (Word(1, "yes", GREEN), Word(0, "no", RED))
 OPEN_WORDS: Final = (Word(0, "none", GREEN), Word(1, "open", ORANGE))
 SEVERITY_WORDS: Final = (
     Word(0, "none", GREEN),
-    Word(1, "warning", ORANGE),
+    Word(1, "drifted", ORANGE),
     Word(2, "critical", RED),
 )
 VERDICT_WORDS: Final = (
-    *SEVERITY_WORDS,
+    Word(0, "none", GREEN),
+    Word(1, "warning", ORANGE),
+    Word(2, "critical", RED),
     Word(3, "too little data", GREY),
     Word(4, "check failed", "purple"),
 )
