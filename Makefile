@@ -78,6 +78,12 @@ mlflow-down: ## Stop them; database and artifacts stay
 	@sh deploy/mlflow/check.sh
 	@$(MLFLOW_STACK) --profile s3 down
 
+##@ Watching (docs/alerts.md)
+.PHONY: observability
+observability: setup ## Write deploy/prometheus and deploy/alertmanager from the code
+	@rakuten observability rules --output deploy/prometheus --api api:8000 --exporter exporter:9108 --alertmanager alertmanager:9093 --dns
+	@rakuten observability alertmanager --output deploy/alertmanager --webhook webhook:9110
+
 ##@ Work on the project
 .PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files
