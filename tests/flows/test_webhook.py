@@ -56,9 +56,9 @@ def message(status: str = "firing", name: str = "RakutenPhotosMissing") -> dict[
 
 
 @contextmanager
-def serving(webhook: Webhook) -> Iterator[int]:
+def serving(webhook: Webhook, most: int = MOST) -> Iterator[int]:
     """Serve on a free port of loopback until the block ends."""
-    with WebhookServer(("127.0.0.1", 0), webhook, MOST) as server:
+    with WebhookServer(("127.0.0.1", 0), webhook, most) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server.server_port
@@ -201,12 +201,8 @@ def test_of_many_alerts_twenty_are_told_and_the_others_counted() -> None:
     many["alerts"][0]["annotations"] = {}
     many["alerts"] *= 11
     many["truncatedAlerts"] = 5
-    with WebhookServer(
-        ("127.0.0.1", 0), Webhook(None, start=Starter(), tell=tell), 1 << 20
-    ) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        assert checking(server.server_port, many, path="/alerts")[0] == 200
-        server.shutdown()
+    with serving(Webhook(None, start=Starter(), tell=tell), most=1 << 20) as port:
+        assert checking(port, many, path="/alerts")[0] == 200
     lines = told[0].splitlines()
     assert len(lines) == 21
     assert lines[-1] == "and 7 more"
@@ -250,8 +246,8 @@ def test_requests_of_another_kind_are_refused() -> None:
 def test_a_body_that_ends_early_is_refused_and_the_next_request_answered() -> None:
     with serving(Webhook(TOKEN.encode(), start=Starter(), tell=lambda _: True)) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-            head = "POST /alerts HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-            client.sendall(head.encode())
+            head = ["POST /alerts HTTP/1.1", "Content-Type: application/json", "Content-Length: 99"]
+            client.sendall("\r\n".join([*head, "", "{"]).encode())
             client.shutdown(socket.SHUT_WR)
             assert b" 400 " in client.recv(4096)
         assert checking(port, message())[0] == 200
