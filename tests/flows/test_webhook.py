@@ -249,8 +249,29 @@ def test_a_body_that_ends_early_is_refused_and_the_next_request_answered() -> No
             head = ["POST /alerts HTTP/1.1", "Content-Type: application/json", "Content-Length: 99"]
             client.sendall("\r\n".join([*head, "", "{"]).encode())
             client.shutdown(socket.SHUT_WR)
-            assert b" 400 " in client.recv(4096)
+            assert b"ended too early" in everything(client)
         assert checking(port, message())[0] == 200
+
+
+def test_what_follows_a_refused_request_is_no_request() -> None:
+    inner = "GET /healthz HTTP/1.1\r\n\r\n"
+    head = ["POST /other HTTP/1.1", f"Content-Length: {len(inner)}", "", inner]
+    with (
+        serving(Webhook(TOKEN.encode(), start=Starter(), tell=lambda _: True)) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+    ):
+        client.sendall("\r\n".join(head).encode())
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def everything(client: socket.socket) -> bytes:
+    """What comes until the other side closes the connection."""
+    found = b""
+    while part := client.recv(4096):
+        found += part
+    return found
 
 
 def test_a_check_needs_a_prefect_server() -> None:
