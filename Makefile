@@ -109,6 +109,13 @@ images-push: ## Push them to their registry
 monitor-check: setup ## Check live traffic once and write what people need to know (SUMMARY=reports/monitoring/summary.md)
 	@rakuten monitor --summary "$(or $(SUMMARY),reports/monitoring/summary.md)" || { status=$$?; test $$status -eq 3 -o $$status -eq 4; } # an alert, a retraining: answers
 
+##@ Watching (docs/alerts.md, docs/dashboards.md)
+.PHONY: observability
+observability: setup ## Write rules, routes and dashboards into deploy/ from the code
+	@rakuten observability rules --output deploy/prometheus --api api:8000 --exporter exporter:9108 --alertmanager alertmanager:9093 --dns
+	@rakuten observability alertmanager --output deploy/alertmanager --webhook webhook:9110
+	@rakuten observability dashboards --output deploy/grafana/dashboards
+
 ##@ Work on the project
 .PHONY: lint format test-catalogs test-servers servers bench bench-serving bench-metrics bench-fuzz bench-reliability bench-drift bench-flow bench-model lock hooks clean
 lint: setup ## Check style, types, floors, workflows and compose files

@@ -1,1 +1,1 @@
-"""Tests of what watches the project."""
+"""Tests of what watches the system: rules, routes, runbooks, dashboards."""

@@ -51,10 +51,8 @@ def rules(
         prometheus=prometheus,
         dns=dns,
     )
-    written = write_rules(
-        output, TimeScale.parse(scale), targets, interval=scrape_interval, runbooks=runbooks
-    )
-    for path in written:
+    factor = TimeScale.parse(scale)
+    for path in write_rules(output, factor, targets, interval=scrape_interval, runbooks=runbooks):
         typer.echo(path)
 
 

@@ -13,6 +13,11 @@ def presence_alerts() -> Iterator[Alert]:
     The label ``scope`` tells one process from the whole service, so that Alertmanager mutes what
     follows only where no process is left.
     """
+    yield from _down_alerts()
+    yield from _no_model_alerts()
+
+
+def _down_alerts() -> Iterator[Alert]:
     yield Alert(
         "RakutenServiceDown",
         "page",
@@ -31,6 +36,9 @@ def presence_alerts() -> Iterator[Alert]:
         hold="2m",
         labels={"job": "api", "scope": "service"},
     )
+
+
+def _no_model_alerts() -> Iterator[Alert]:
     yield Alert(
         "RakutenNoModel",
         "page",
