@@ -19,10 +19,10 @@ from rakuten.errors import ConfigurationError
 ENV_FILE: Final = ".env"
 
 EXPORTED: Final = re.compile(
-    r"(AWS_|MLFLOW_|PREFECT_|DVC_|RAKUTEN_|LOG_)\w+|DATABASE_URL|GIT_COMMIT|GIT_BRANCH|NO_COLOR|"
+    r"(AWS_|MLFLOW_|PREFECT_|DVC_|RAKUTEN_|LOG_|OTEL_)\w+|DATABASE_URL|GIT_COMMIT|GIT_BRANCH|NO_COLOR|"
     r"COMPOSE_PROFILES|DO_NOT_TRACK"
 )
-"""Names in ``.env`` that are handed on to boto3, DVC, MLflow, Prefect and Docker Compose."""
+"""Names in ``.env`` that are handed on to the libraries and programs that read them."""
 
 
 def processor_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

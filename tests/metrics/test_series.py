@@ -1,13 +1,13 @@
 """Counts and distributions as a scrape sees them."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from rakuten.metrics import series
 from rakuten.metrics.series import Counts, Histogram
 
 
@@ -58,11 +58,13 @@ def test_each_bucket_shows_one_observation_a_second(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1_000.0]
-    monkeypatch.setattr(series.time, "time", lambda: clock[0])
+    clocks = SimpleNamespace(time=lambda: clock[0])
+    monkeypatch.setattr("rakuten.metrics.series.time", clocks)
     one = histogram(registry).series("x")
 
     def shown() -> list[str]:
-        (family,) = text_string_to_metric_families(generate_latest(registry).decode())
+        text = generate_latest(registry).decode()  # type: ignore[no-untyped-call]
+        (family,) = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
         return [s.exemplar.labels["id"] for s in family.samples if s.exemplar]
 
     one.observe_shown(0.01, {"id": "first"})

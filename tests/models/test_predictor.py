@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from rakuten.models.predict_model import (
 )
 from rakuten.models.predictor import Predictor, Product, check_golden
 from rakuten.models.threshold import Threshold
+from rakuten.models.timings import Timings
 from rakuten.params import Params
 from rakuten.settings import ProjectPaths
 from rakuten.stages.train import TrainOutcome
@@ -167,6 +169,22 @@ def test_predictions_of_a_file_are_those_of_the_predictor(
 def test_no_products_have_no_answers(predictor: Predictor) -> None:
     assert predictor.predict([]) == []
     assert predictor.predict_proba([]).shape == (0, len(predictor.types))
+
+
+def test_timings_add_up_and_change_no_answer(predictor: Predictor, products: list[Product]) -> None:
+    texts = [Product(product.designation, product.description) for product in products[:8]]
+    timings = Timings()
+    assert predictor.predict(texts, timings=timings) == predictor.predict(texts)
+    assert (timings.decode, timings.encode) == (0, 0)
+    assert min(timings.vectorise, timings.predict) > 0
+    before = timings.vectorise
+    start = time.perf_counter()
+    found = predictor.predict(products[:8], timings=timings)
+    taken = time.perf_counter() - start
+    assert found == predictor.predict(products[:8])
+    assert min(timings.decode, timings.encode) > 0
+    assert before < timings.vectorise
+    assert timings.decode + timings.encode + timings.vectorise - before < taken
 
 
 def test_the_threshold_decides_what_is_automatic(

@@ -279,3 +279,16 @@ def test_segments_are_for_their_owner_alone(tmp_path: Path) -> None:
     Spool(tmp_path).append([make_record()])
     modes = {os.stat(path).st_mode & 0o777 for path in tmp_path.glob("*.spool")}
     assert modes == {0o600}
+
+
+def test_its_size_is_that_of_all_files_and_what_another_replayed_is_gone(tmp_path: Path) -> None:
+    one, other = Spool(tmp_path, 5_000_000), Spool(tmp_path, 5_000_000)
+    assert (one.size, one.max_bytes) == (0, 5_000_000)
+    one.append([make_record(), make_record()])
+    late = Spool(tmp_path)
+    files = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert one.size == other.size == late.size == files > 0
+    assert (one.waiting, late.waiting) == (2, 2)
+    one.rotate()
+    assert len(replay_all(other).ids) == 2
+    assert (one.size, late.size, one.waiting, late.waiting) == (0, 0, 0, 0)

@@ -13,7 +13,15 @@ from rakuten.logs import Bundle, get_logger
 log = get_logger("rakuten.access")
 
 STATED: Final = (
-    *("key_id", "prediction_id", "prediction_ids", "model_name", "model_version", "reason"),
+    *(
+        "key_id",
+        "prediction_id",
+        "prediction_ids",
+        "model_name",
+        "model_version",
+        "reason",
+        "trace_id",
+    ),
 )
 """What handlers say of a request in its state; a line has what was said."""
 _TEMPLATE = vars(

@@ -26,6 +26,7 @@ from rakuten.serving.service import Service
 from rakuten.serving.settings import ServingSettings
 from rakuten.serving.shortcut import Shortcut
 from rakuten.serving.state import ServiceState
+from rakuten.serving.tracing import telemetry
 from rakuten.serving.webhook import WebhookVerifier
 from rakuten.settings import Settings
 from rakuten.store.database import Database
@@ -55,7 +56,8 @@ class _Application(FastAPI):
         handlers = {"/v1/predict": predict.make_short_way(service)}
         short = Shortcut(super().build_middleware_stack(), handlers=handlers)
         most = int(service.settings.max_body_mib * _MIB)
-        return Frame(short, meter=service.meter, max_body=most)
+        traced = service.settings.tracing == "on"
+        return Frame(short, meter=service.meter, max_body=most, traced=traced)
 
 
 def create_app(settings: Settings, serving: ServingSettings, root: Path) -> FastAPI:
@@ -63,6 +65,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
 
     Raises:
         ConfigurationError: a setting names a place that cannot be used.
+        MissingExtraError: traces are asked for, and what sends them is not installed.
     """
     service = make_service(settings, serving, root)
     app = _Application(
@@ -71,7 +74,7 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
         summary="Product types for listings, with calibrated confidence.",
         lifespan=_lifespan(service),
         redirect_slashes=False,  # a redirect would go to whatever host the client names
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # Prometheus has it all
+        telemetry=telemetry(serving.tracing),
     )
     app.state.service = service
     problems.add_handlers(app)

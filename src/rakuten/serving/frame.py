@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rakuten.metrics.service import Meter
 from rakuten.serving.access_log import AccessLog
 from rakuten.serving.problems import CLIENT_GONE, ServiceError, problem_response
+from rakuten.serving.tracing import name_span
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS: Final = (
@@ -27,8 +28,8 @@ _Headers = list[tuple[bytes, bytes]]
 class Frame:
     """Pure ASGI: a response passes through untouched but for its headers."""
 
-    def __init__(self, app: ASGIApp, *, meter: Meter, max_body: int) -> None:
-        self._app, self._meter, self._max_body = app, meter, max_body
+    def __init__(self, app: ASGIApp, *, meter: Meter, max_body: int, traced: bool = False) -> None:
+        self._app, self._meter, self._max_body, self._traced = app, meter, max_body, traced
         self._log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +47,8 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message.setdefault("headers", []), request_id, scope["path"])
+                if self._traced:  # the span ends with the last byte
+                    name_span(scope["method"], _route(scope), scope["state"])
             await send(message)
 
         try:

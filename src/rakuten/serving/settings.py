@@ -41,6 +41,8 @@ class ServingSettings(BaseSettings):
     spool_mib: float = Field(1024, gt=0)
     metrics: Literal["on", "off"] = "on"
     """off: nothing is counted, and /metrics is not there."""
+    tracing: Literal["on", "off"] = "off"
+    """on: a span for each request goes to OTEL_EXPORTER_OTLP_ENDPOINT."""
     models: str = ".rakuten/models"
     poll_seconds: float = Field(15, gt=0)
     webhook_secret: SecretStr | None = None

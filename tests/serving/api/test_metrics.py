@@ -7,9 +7,11 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -35,6 +37,11 @@ def scrape(running: Running) -> Samples:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def opened(text: str) -> list[Metric]:
+    """The families of an OpenMetrics text."""
+    return list(open_families(text))  # type: ignore[no-untyped-call]
 
 
 def value(samples: Samples, name: str, **labels: str) -> float | None:
@@ -157,7 +164,7 @@ def test_curl_gets_text_and_who_accepts_it_openmetrics_with_exemplars(running: R
     assert "_created" not in plain.text
     rich = running.client.get("/metrics", headers=OPENMETRICS)
     assert rich.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
-    names = {family.name for family in open_families(rich.text)}
+    names = {family.name for family in opened(rich.text)}
     assert {family.name for family in text_string_to_metric_families(plain.text)} == {
         # The text format has no type for these; its parser leaves the name as it is.
         {"rakuten_build": "rakuten_build_info", "rakuten_model": "rakuten_model_info"}.get(n, n)
@@ -185,7 +192,7 @@ def test_log_line_exemplar_stored_row_and_model_tell_of_one_request(
     )
     exemplars = [
         sample.exemplar.labels
-        for family in open_families(text)
+        for family in opened(text)
         for sample in family.samples
         if sample.exemplar
     ]
@@ -202,7 +209,7 @@ def test_log_line_exemplar_stored_row_and_model_tell_of_one_request(
     )
     (shown,) = (
         sample.labels
-        for family in open_families(text)
+        for family in opened(text)
         for sample in family.samples
         if sample.name == "rakuten_model_info"
     )
@@ -235,6 +242,49 @@ def test_switched_off_nothing_is_counted_and_answers_are_the_same(
     found.pop("prediction_id")
     expected.pop("prediction_id")
     assert found == expected
+
+
+def test_a_database_that_is_away_from_the_start_is_not_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/nothing")
+    with start() as running:
+        assert value(scrape(running), "store_up") == 0
+        running.predict(**PRODUCT)
+        found = scrape(running)
+        ready = running.client.get("/readyz").json()
+    assert value(found, "store_up") == 0
+    assert value(found, "spool_records") == 1
+    assert value(found, "spool_bytes") == sum(
+        path.stat().st_size for path in running.service.spool.folder.iterdir()
+    )
+    assert ready["store"] == {"database_up": False, "spooled": 1}
+
+
+def test_without_a_store_nothing_is_said_of_it(start: Start) -> None:
+    with start(store="off") as running:
+        found = scrape(running)
+    assert [value(found, name) for name in ("store_up", "spool_records", "spool_bytes")] == [
+        None
+    ] * 3
+
+
+def test_the_live_model_counts_for_itself(running: Running) -> None:
+    live = running.service.live
+    live.swaps, live.confirmed_at = 3, datetime(2026, 1, 1, tzinfo=UTC)
+    live.refusals["golden"] += 2
+    live.failures["fetch"] += 1
+    found = scrape(running)
+    assert value(found, "model_swaps_total") == 3
+    assert value(found, "model_refusals_total", reason="golden") == 2
+    assert value(found, "model_failures_total", what="fetch") == 1
+    stamp = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert value(found, "model_confirmed_timestamp_seconds") == stamp
+    assert value(found, "registry_up") == 0  # there is none in this project
+    live.current = None
+    found = scrape(running)
+    assert value(found, "model_ready") == 0
+    assert not any(name == "rakuten_model_info" for name, _ in found)
 
 
 def test_a_lane_is_busy_while_its_thread_works() -> None:
