@@ -38,7 +38,7 @@ def test_every_form_has_its_value(text: str, expected: str) -> None:
 def test_a_required_variable_without_a_value_is_named_with_its_message(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"(ABSENT|EMPTY) has no value") as caught:
         interpolate(text, VALUES)
-    assert caught.value.hint == "make it"
+    assert caught.value.hint == "make one"
 
 
 @pytest.mark.parametrize("text", ["${", "${SET", "${SET:-x", "$ 5", "${SET!x}", "${9}"])
