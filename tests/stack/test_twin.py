@@ -180,18 +180,48 @@ def test_a_killed_service_comes_back(twin: Twin) -> None:
     assert status(url) == 200
 
 
+def below(pid: int) -> list[int]:
+    """Processes of a stack, and theirs."""
+    children = _children(pid)
+    return children + [grandchild for child in children for grandchild in _children(child)]
+
+
+def test_a_killed_stack_takes_its_processes_along(root: Path) -> None:
+    folder = root / "killed"
+    folder.mkdir(mode=0o755)
+    twin = start(folder, "--only", "postgres", "--free-ports")
+    wait_until_well(twin)
+    left = below(twin.process.pid)
+    assert len(left) > 3
+    twin.process.kill()
+    twin.process.wait()
+    deadline = time.monotonic() + 20
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if is_running(pid)]
+        time.sleep(0.1)
+    assert left == []
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and not only waits to be buried by a parent that it lost."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 def test_it_ends_in_reverse_leaves_nothing_behind_and_goes_on_where_it_was(root: Path) -> None:
     folder = root / "again"
     folder.mkdir(mode=0o755)
     for number in (signal.SIGINT, signal.SIGTERM):
         twin = start(folder, "--only", "postgres", "--free-ports")
         wait_until_well(twin)
-        below = _children(twin.process.pid)
-        below += [pid for child in below for pid in _children(child)]
-        assert len(below) > 3  # PostgreSQL has processes of its own
+        processes = below(twin.process.pid)
+        assert len(processes) > 3  # PostgreSQL has processes of its own
         twin.process.send_signal(number)
         assert twin.process.wait(60) == 0, twin.lines
-        assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+        assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
     assert "ending postgres" in twin.lines
     assert "Unix socket" not in twin.lines  # the cluster was there: it was not made again
     stopped = twin.rakuten("status", *FILE)
