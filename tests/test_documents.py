@@ -17,7 +17,7 @@ from rakuten.stages.train import TrainOutcome
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
-GROUPS = "(?:data |drift |feedback |flow run |flow |keys |observability |runs )?"
+GROUPS = "(?:data |drift |feedback |flow run |flow |keys |observability |runs |stack )?"
 COMMAND = rf"\brakuten ({GROUPS}[a-z]+(?:-[a-z]+)*)"
 TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 

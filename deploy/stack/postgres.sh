@@ -16,7 +16,8 @@ if [ "$(id -u)" = 0 ]; then
     POSTGRES_SCRIPT=$(cat "$POSTGRES_INIT")
     mkdir -p "$PGDATA"
     chown postgres "${PGDATA%/*}" "$PGDATA"
-    become="setpriv --reuid postgres --regid postgres --init-groups"
+    # With the new user the kernel forgets to end it with its parent, and is told again.
+    become="setpriv --reuid postgres --regid postgres --init-groups --pdeathsig INT"
     $become test -w "$PGDATA" || die "user postgres cannot reach $PGDATA: choose another --folder, below /var/tmp for example"
     cd "$PGDATA"
     export POSTGRES_SCRIPT

@@ -70,8 +70,8 @@ def up(
     say = _printer()
 
     def ready(runner: "Runner") -> None:
-        say("", "all services are well")
         _table([(one.name, one.address, one.state) for one in running(runner)])
+        say("", "all services are well; Ctrl-C ends them")
 
     run_stack(stack, choice, say, ready)
 

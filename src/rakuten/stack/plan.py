@@ -89,24 +89,23 @@ def make_plan(
     absent = tuple(_absent(candidates))
     without = {one.name for one in absent}
     runs = {name: s for name, s in candidates.items() if name not in without}
+    known = {**choose_ports(stack.services), **ports}  # what is not started may run elsewhere
     others = {
-        (name, inside): ports[name]
-        for name, service in candidates.items()
-        if name in ports
-        for inside in {*service.ports, service.local.get("port", ports[name])}
+        (name, inside): port
+        for name, port in known.items()
+        for inside in (*stack.services[name].ports, stack.services[name].local.get("port", port))
     }
+    addresses = {name: f"{LOOPBACK}:{port}" for name, port in known.items()}
     services: dict[str, LocalService] = {}
     files: dict[Path, tuple[Path, Translation]] = {}
     for name, service in runs.items():
-        moved = service.local.get("volumes", {})
-        places = {inside: place.format(root=root, folder=folder) for inside, place in moved.items()}
-        places |= {f"{_SECRETS}/{one}": str(folder / "secrets" / one) for one in service.secrets}
-        paths, copies = _places(service, stack, folder, places)
+        paths, copies = _places(service, stack, root, folder)
         inside = {*service.ports, *service.ports.values()}
         own = dict.fromkeys(inside, ports[name]) if name in ports else {}
         translation = Translation(others, own, paths)
         files |= {target: (source, translation) for target, source in copies.items()}
-        services[name] = _local(service, translation, ports.get(name), stack, folder, set(runs))
+        words = {**addresses, "folder": str(folder), "port": str(ports.get(name))}
+        services[name] = _local(service, translation, ports.get(name), stack, words, set(runs))
     names = sorted({name for service in runs.values() for name in service.secrets})
     return Plan(services, absent, files, tuple(folder / "secrets" / name for name in names))
 
@@ -119,14 +118,16 @@ def _absent(services: Mapping[str, Service]) -> Iterable[Absent]:
 
 
 def _places(
-    service: Service, stack: Stack, folder: Path, moved: Mapping[str, str]
+    service: Service, stack: Stack, root: Path, folder: Path
 ) -> tuple[dict[str, str], dict[Path, Path]]:
     """Paths here of what a container has mounted, and the copies that have to be made.
 
     Settings name other services, so a folder of them is copied; all else is used where it is,
     unless ``x-local`` moves it.
     """
-    paths = dict(moved)
+    moved = service.local.get("volumes", {})
+    paths = {inside: place.format(root=root, folder=folder) for inside, place in moved.items()}
+    paths |= {f"{_SECRETS}/{one}": str(folder / "secrets" / one) for one in service.secrets}
     copies: dict[Path, Path] = {}
     for inside, mount in service.mounts.items():
         place = stack.folder / mount.source
@@ -149,12 +150,12 @@ def _local(
     translation: Translation,
     port: int | None,
     stack: Stack,
-    folder: Path,
+    words: Mapping[str, str],
     runs: set[str],
 ) -> LocalService:
     need = NEEDS.get(service.local.get("needs", ""))
     program = need.find() if need else None
-    words = {"folder": str(folder), "port": str(port), "home": str(_home(program))}
+    words = {**words, "home": str(_home(program))}
     return LocalService(
         name=service.name,
         command=command_line(service, translation, words, program),

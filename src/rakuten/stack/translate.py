@@ -29,7 +29,8 @@ def command_line(
     Args:
         service: what the compose file says.
         translation: addresses and paths.
-        words: what stands for ``{folder}``, ``{port}`` and ``{home}`` in ``x-local``.
+        words: what stands for ``{folder}``, ``{port}``, ``{home}`` in ``x-local``, and for the
+            address of each service by its name.
         program: the program of other makers that it needs, if any.
     """
     need = service.local.get("needs")
