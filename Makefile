@@ -186,7 +186,7 @@ lock: setup ## Resolve all roles together and write the hashed lock files
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra serve pyproject.toml -o requirements/serve.txt
 	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra monitor --extra orchestrate pyproject.toml -o requirements/flows.txt
-	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra serve --extra orchestrate --extra monitor --extra deep --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt --extra pipeline --extra serve --extra tracing --extra orchestrate --extra monitor --extra deep --group dev pyproject.toml -o requirements/dev.txt
 	printf 'hatchling>=1.27\nsetuptools\nziglang>=0.16,<0.18\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/build.txt
 	printf 'mlflow\npsycopg[binary]\nboto3\n' | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/mlflow-server.txt
 	echo uv | $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header -c requirements/all.txt - -o requirements/bootstrap.txt

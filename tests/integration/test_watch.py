@@ -62,15 +62,18 @@ def test_what_breaks_and_mends_is_told_and_every_panel_shows_something(shop: Sho
         shop.mended("RakutenSpoolNearlyFull")
     assert not shop.pager.told("RakutenExporterBlind")  # muted: it follows from the store
 
-    shop.sell("missing-photos", seed=2)
+    shop.sell("missing-photos", seed=2, labels=0.6)
     shop.check()
     shop.told("RakutenDrift", severity="ticket", drift="critical")
     eventually(lambda: "RakutenPhotosMissing" in shop.pager.checks)
-    shop.sell(seed=3)
+    shop.sell(seed=3, labels=0.6)
     shop.check()
     shop.mended("RakutenDrift", drift="critical")
 
-    rows = table(shop.prometheus.url, shop.span(began))
+    with shop.visitors():
+        for record in ("requests:error_ratio_rate5m", "predictions:image_missing_ratio_rate30m"):
+            eventually(lambda record=record: shop.prometheus.query(f"rakuten:{record}"))
+        rows = table(shop.prometheus.url, shop.span(began))
     sys.stdout.write(table_text(rows))
     assert [row for row in rows if row.state not in ("ok", "quiet")] == []
     assert [rule for rule in shop.prometheus.rules() if rule["health"] != "ok"] == []

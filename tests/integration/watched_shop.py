@@ -196,7 +196,7 @@ def watched_shop(
         command = [sys.executable, "-m", "rakuten.cli", "--root", str(root), "exporter"]
         shown = f"http://127.0.0.1:{ports['exporter']}/metrics"
         exporter = ServerProcess(
-            [*command, "--port", str(ports["exporter"]), "--every", "0.5"],
+            [*command, "--port", str(ports["exporter"]), "--every", "0.1"],
             folder / "exporter.log",
             lambda: answers_ok(shown),
             environment=variables,
