@@ -54,9 +54,11 @@ def test_too_little_data_is_no_reason_to_act_and_json_says_it_all(
     monitor: Run,
     shop: Shop,  # noqa: F811
 ) -> None:
-    answer = monitor("monitor", "--json")
+    notice = shop.paths.root / "told" / "summary.md"
+    answer = monitor("monitor", "--json", "--summary", notice)
     assert answer.code == 0, answer.err
     found = json.loads(answer.out)
+    assert notice.read_text().startswith("<!-- decision: nothing -->\n")
     (run,) = read_runs(shop.database, 9, model_name=NAME)
     (decision,) = read_decisions(shop.database, 9)
     assert found["run"]["run_id"] == run.run_id

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -124,7 +125,10 @@ def test_what_a_role_runs_is_a_command_of_its_packages(role: str) -> None:
     if program == "rakuten":
         words = [word for word in words if not word.startswith(("-", "0"))]
         done = subprocess.run(
-            [program, *words, "--help"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "rakuten.cli", *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
     else:

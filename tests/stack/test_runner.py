@@ -77,7 +77,7 @@ def is_alive(pid: int) -> bool:
 def test_a_service_starts_when_what_it_needs_is_well_and_ends_before_it(
     make: Callable[..., Runner], tmp_path: Path, lines: list[str]
 ) -> None:
-    becomes_well = f"open('base', 'w'); {SLEEP}"
+    becomes_well = f"import time; time.sleep(0.7); open('base', 'w'); {SLEEP}"
     stack = make(
         service("base", tmp_path, becomes_well),
         service("top", tmp_path, "import os; os.stat('base'); open('top', 'w'); " + SLEEP,
@@ -186,7 +186,9 @@ def test_a_process_that_does_not_listen_is_killed_with_its_children(
         time.sleep(0.05)
     child = int((tmp_path / "child").read_text())
     assert is_alive(child)
+    begun = time.monotonic()
     stack.end()
+    assert time.monotonic() - begun < 30  # else it only waited for their own end
     assert "|stubborn did not end in time and is killed" in lines
     deadline = time.monotonic() + 5
     while is_alive(child) and time.monotonic() < deadline:
