@@ -40,7 +40,8 @@ from importlib.util import find_spec
 absent = [n for n in ("pandas", "dvc", "mlflow", "pandera", "matplotlib") if find_spec(n)]
 assert not absent, absent
 from pathlib import Path
-from rakuten.models.predictor import Predictor, Product, check_golden
+from rakuten.models.golden import check_golden
+from rakuten.models.predictor import Predictor, Product
 model = Path(sys.argv[1])
 predictor = Predictor.load(model)
 assert check_golden(predictor, model) < 1e-5

@@ -8,6 +8,7 @@ and takes the messages.
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_what_breaks_and_mends_is_told_and_every_panel_shows_something(shop: Sho
 
     with shop.visitors():
         for record in ("requests:error_ratio_rate5m", "predictions:image_missing_ratio_rate30m"):
-            eventually(lambda record=record: shop.prometheus.query(f"rakuten:{record}"))
+            eventually(partial(shop.prometheus.query, f"rakuten:{record}"))
         rows = table(shop.prometheus.url, shop.span(began))
     sys.stdout.write(table_text(rows))
     assert [row for row in rows if row.state not in ("ok", "quiet")] == []

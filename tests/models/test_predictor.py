@@ -18,6 +18,7 @@ from rakuten.data import schema
 from rakuten.errors import ImageError
 from rakuten.imaging import decode_image, read_image
 from rakuten.models.evaluate import overall_scores
+from rakuten.models.golden import check_golden
 from rakuten.models.model_directory import GOLDEN, write_model
 from rakuten.models.packaging import golden_products, model_arrays, model_manifest
 from rakuten.models.predict_model import (
@@ -27,7 +28,7 @@ from rakuten.models.predict_model import (
     prediction_frame,
     table_products,
 )
-from rakuten.models.predictor import Predictor, Product, check_golden
+from rakuten.models.predictor import Predictor, Product
 from rakuten.models.threshold import Threshold
 from rakuten.models.timings import Timings
 from rakuten.params import Params

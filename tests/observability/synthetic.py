@@ -94,6 +94,7 @@ def _capacity(story: Story, rate: Values, own: dict[str, str]) -> None:
     story.put("process_cpu_seconds_total", np.cumsum(load * 1.6 * story.step), **own)
     memory = 410e6 * story.noise(0.004) + 170e6 * story.between(0.55, 0.56)
     story.put("process_resident_memory_bytes", memory, **own)
+    story.put("process_virtual_memory_bytes", [4 * value for value in memory], **own)
     story.put("process_open_fds", np.round(60 + 90 * load), **own)
     story.put("process_max_fds", 4096, **own)
     story.put("process_start_time_seconds", story.end - 5.3 * 86400, **own)

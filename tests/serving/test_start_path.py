@@ -18,7 +18,8 @@ _PREDICT = """
 import io, json, sys
 from pathlib import Path
 from PIL import Image
-from rakuten.models.predictor import Predictor, Product, check_golden
+from rakuten.models.golden import check_golden
+from rakuten.models.predictor import Predictor, Product
 model = Path(sys.argv[1])
 predictor = Predictor.load(model)
 photo = io.BytesIO()

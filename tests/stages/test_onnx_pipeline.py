@@ -17,8 +17,9 @@ from rakuten.data import schema
 from rakuten.errors import ContractError, MissingExtraError, ModelError
 from rakuten.features.onnx_encoder import WEIGHTS, OnnxEncoder
 from rakuten.io import read_csv, read_json, sha256_file
+from rakuten.models.golden import check_golden
 from rakuten.models.predict_model import table_products
-from rakuten.models.predictor import Predictor, check_golden
+from rakuten.models.predictor import Predictor
 from rakuten.params import FeaturesParams, Params
 from rakuten.settings import ProjectPaths
 from rakuten.stages.features import ENCODER, MANIFEST, TABLE, VECTORS, read_features, run_features

@@ -1,7 +1,5 @@
 """The only inference path: raw title, description and photo in, calibrated answer out."""
 
-import base64
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from rakuten.models.feature_row import FeatureRow, Numbers, make_feature_row, ro
 from rakuten.models.fusion import Fusion
 from rakuten.models.image_branch import ImageBranch
 from rakuten.models.joint_branch import JointBranch
-from rakuten.models.model_directory import GOLDEN, read_arrays, read_manifest, verify_files
+from rakuten.models.model_directory import read_arrays, read_manifest, verify_files
 from rakuten.models.text_branch import TextBranch
 from rakuten.models.threshold import Threshold
 from rakuten.models.timings import Timings
@@ -314,39 +312,3 @@ class Predictor:
             image_status=features["image_status"],
             features=features,
         )
-
-
-def read_golden(directory: Path) -> tuple[list[Product], NDArray[np.float64]]:
-    """The golden products of a model and their expected probabilities, shape (n, classes).
-
-    Raises:
-        ModelError: they cannot be read.
-    """
-    try:
-        golden = json.loads((directory / GOLDEN).read_text(encoding="utf-8"))
-        products = [
-            Product(
-                entry["designation"],
-                entry["description"],
-                base64.b64decode(entry["image"]) if entry["image"] else None,
-            )
-            for entry in golden
-        ]
-        return products, np.array([entry["probabilities"] for entry in golden])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{directory / GOLDEN} cannot be read: {error!r}.") from error
-
-
-def check_golden(predictor: Predictor, directory: Path) -> float:
-    """Largest deviation of the golden products' probabilities from the expected ones.
-
-    It is 0 where the model was trained and at most 1e-5 where libraries agree; more means
-    that this machine's decoder or numerics differ from those the model was made with.
-
-    Raises:
-        ModelError: the golden products cannot be read.
-    """
-    products, expected = read_golden(directory)
-    if not products:
-        return 0.0
-    return float(np.abs(predictor.predict_proba(products) - expected).max())

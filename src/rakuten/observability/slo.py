@@ -96,13 +96,17 @@ AVAILABILITY: Final = Objective(
     bad='rakuten_requests_total{job="api",route=~"/v1/.*",status=~"5.."}',
 )
 
+LATENCY_SECONDS: Final = 0.5
+"""What a prediction may take; a bound of the histogram's buckets."""
+
 LATENCY: Final = Objective(
     title="Latency",
     alert="RakutenLatencyBurn",
     record="rakuten:predict:slow_ratio_rate",
     target=Decimal("0.99"),
     total='rakuten_request_duration_seconds_count{job="api",route="/v1/predict"}',
-    good='rakuten_request_duration_seconds_bucket{job="api",route="/v1/predict",le="0.5"}',
+    good='rakuten_request_duration_seconds_bucket{job="api",route="/v1/predict",'
+    f'le="{LATENCY_SECONDS}"}}',
 )
 
 OBJECTIVES: Final = (AVAILABILITY, LATENCY)

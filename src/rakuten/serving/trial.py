@@ -4,8 +4,9 @@ import math
 from pathlib import Path
 
 from rakuten.errors import RakutenError, RefusedModelError
+from rakuten.models.golden import check_golden, read_golden
 from rakuten.models.model_directory import GOLDEN_TOLERANCE, model_sha256
-from rakuten.models.predictor import Predictor, Product, check_golden, read_golden
+from rakuten.models.predictor import Predictor, Product
 
 
 def load_checked(directory: Path, sha256: str, *, threads: int = 1) -> Predictor:

@@ -16,10 +16,11 @@ from rakuten.imaging import read_image
 from rakuten.io import atomic_path, read_json, write_csv, write_json
 from rakuten.logs import Progress
 from rakuten.models import evaluate
+from rakuten.models.golden import check_golden
 from rakuten.models.model_directory import Arrays, model_sha256, write_model
 from rakuten.models.packaging import GOLDEN_PRODUCTS, golden_products, model_arrays, model_manifest
 from rakuten.models.predict_model import predict_table
-from rakuten.models.predictor import Prediction, Predictor, Product, check_golden
+from rakuten.models.predictor import Prediction, Predictor, Product
 from rakuten.models.reference import REFERENCE, reference_arrays
 from rakuten.models.train_model import fit_model
 from rakuten.models.training_rows import Split, TrainingRows, choose_rows, split_rows

@@ -9,7 +9,6 @@ from rakuten.observability.boards.shared import (
     BURN_LIMITS,
     ERROR_RATIO,
     LATENCY_BUDGET,
-    LATENCY_SECONDS,
     MODEL_LIVE,
     PAGES,
     SLOW_RATIO,
@@ -18,6 +17,7 @@ from rakuten.observability.boards.shared import (
     limits,
 )
 from rakuten.observability.panels import GREEN, ORANGE, RED, Dashboard, Panel, Query, Row, Word
+from rakuten.observability.slo import LATENCY_SECONDS
 
 _PREDICT: Final = 'route="/v1/predict", instance=~"$instance"'
 _QUANTILES: Final = ((0.5, "p50", "green"), (0.95, "p95", "orange"), (0.99, "p99", "red"))

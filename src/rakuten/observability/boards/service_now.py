@@ -6,7 +6,6 @@ from rakuten.observability.boards.shared import (
     AVAILABILITY_BUDGET,
     ERROR_RATIO,
     LATENCY_BUDGET,
-    LATENCY_SECONDS,
     READY_WORDS,
     SLOW_RATIO,
     UP_WORDS,
@@ -20,6 +19,7 @@ from rakuten.observability.boards.shared import (
     stat,
 )
 from rakuten.observability.panels import BLUE, GREEN, ORANGE, RED, Threshold
+from rakuten.observability.slo import LATENCY_SECONDS
 
 _LEFT: Final = (Threshold(None, RED), Threshold(0, ORANGE), Threshold(0.25, GREEN))
 

@@ -15,17 +15,17 @@ from rakuten.observability.panels import (
     Unit,
     Word,
 )
+from rakuten.observability.slo import AVAILABILITY, LATENCY
 
-AVAILABILITY_BUDGET: Final = 0.005
-"""Share of requests to ``/v1/*`` that may fail: the objective is 99.5 % over 30 days."""
-LATENCY_BUDGET: Final = 0.01
+AVAILABILITY_BUDGET: Final = float(AVAILABILITY.budget)
+"""Share of requests to ``/v1/*`` that may fail."""
+LATENCY_BUDGET: Final = float(LATENCY.budget)
 """Share of predictions that may take longer than ``LATENCY_SECONDS``."""
-LATENCY_SECONDS: Final = 0.5
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
 
-ERROR_RATIO: Final = "rakuten:requests:error_ratio_rate"
-SLOW_RATIO: Final = "rakuten:predict:slow_ratio_rate"
+ERROR_RATIO: Final = AVAILABILITY.record
+SLOW_RATIO: Final = LATENCY.record
 BURN_WINDOWS: Final = ("5m", "1h", "6h", "3d")
 BURN_LIMITS: Final = (
     Threshold(None, GREEN),

@@ -10,7 +10,8 @@ _GOLDEN_TOLERANCE: Final = 1e-5
 
 def model_checks(subject: Subject) -> Iterator[Check]:
     """Load the model and ask it for its golden products."""
-    from rakuten.models.predictor import Predictor, check_golden
+    from rakuten.models.golden import check_golden
+    from rakuten.models.predictor import Predictor
 
     model = subject.paths.model
     if not model.is_dir():

@@ -13,9 +13,10 @@ from rakuten import catalog
 from rakuten.errors import ImageError
 from rakuten.imaging import read_image
 from rakuten.logs import Progress
+from rakuten.models.golden import check_golden
 from rakuten.models.paired import Answered
 from rakuten.models.predict_model import table_products
-from rakuten.models.predictor import Predictor, Product, check_golden
+from rakuten.models.predictor import Predictor, Product
 from rakuten.settings import ProjectPaths
 from rakuten.stages.held_out import answer_held_out
 from rakuten.tracking.gate import Evidence

@@ -5,8 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rakuten.errors import ModelError, PromotionError
+from rakuten.models.golden import check_golden
 from rakuten.models.model_directory import GOLDEN_TOLERANCE
-from rakuten.models.predictor import Predictor, check_golden
+from rakuten.models.predictor import Predictor
 from rakuten.settings import ProjectPaths, Settings
 from rakuten.tracking.connection import Connection
 from rakuten.tracking.moves import roll_back
