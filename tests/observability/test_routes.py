@@ -94,6 +94,7 @@ def test_one_process_that_is_down_mutes_itself_alone(
     manager.post(labels("RakutenServiceDown", "page", job="api", scope="process", instance="a"))
     manager.post(labels("RakutenStoreAway", "page", job="api", instance="a"))
     manager.post(labels("RakutenNoModel", "page", job="api", scope="process", instance="b"))
+    manager.post(labels("RakutenModelUnconfirmed", "ticket", job="api", instance="b"))
     manager.post(labels("RakutenAvailabilityBurn", "page", window="1h"))
     manager.post(labels("RakutenAvailabilityBurn", "ticket", window="1d"))
     manager.post(labels("RakutenLatencyBurn", "ticket", window="1d"))

@@ -94,6 +94,12 @@ def _inhibitions() -> list[dict[str, Any]]:
             ['alertname!="RakutenServiceDown"', 'job="api"'],
             equal=["job", "instance"],
         ),
+        # Where there is no model, there is none to be confirmed.
+        _mute(
+            ['alertname="RakutenNoModel"'],
+            ['alertname="RakutenModelUnconfirmed"'],
+            equal=["job", "instance"],
+        ),
         # One alert in two severities.
         _mute(['severity="page"'], ['severity="ticket"'], equal=["alertname"]),
         # The database is away: the spool grows, the exporter reads nothing.
