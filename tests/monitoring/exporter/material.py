@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from rakuten.monitoring.exporter.collector import make_registry
+from rakuten.monitoring.exporter.collector import make_exporter_registry
 from rakuten.monitoring.exporter.source import StoreSource
 
 MODEL = "rakuten-classifier"
@@ -49,7 +49,7 @@ def scrape(url: str, *, model: str = MODEL) -> Samples:
     """What a new exporter shows of a store."""
     source = StoreSource(url, model, every=0)
     try:
-        registry: CollectorRegistry = make_registry(source)
+        registry: CollectorRegistry = make_exporter_registry(source)
         return samples_of(registry.collect())
     finally:
         source.close()

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from rakuten.monitoring.exporter.app import make_app
-from rakuten.monitoring.exporter.collector import StoreCollector
+from rakuten.monitoring.exporter.collector import make_exporter_registry
 from rakuten.monitoring.exporter.source import StoreSource
 from rakuten.store.database import Database
 from tests.conftest import REPOSITORY
@@ -79,7 +79,9 @@ def test_every_metric_is_documented_with_its_type_and_labels(source: StoreSource
     rows = re.findall(r"^\| `(rakuten_\w+)(?:\{([\w,]+)\})?` \| (\w+) \|", page, re.MULTILINE)
     documented = {name: (kind, set(filter(None, labels.split(",")))) for name, labels, kind in rows}
     shown = {}
-    for family in StoreCollector(source).collect():
+    for family in make_exporter_registry(source).collect():
+        if not family.name.startswith("rakuten_"):
+            continue
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
         labels = family.samples[0].labels if family.type == "info" else family._labelnames  # type: ignore[attr-defined]
         shown[family.name + suffix] = (family.type, set(labels))

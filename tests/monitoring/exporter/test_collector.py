@@ -38,7 +38,6 @@ __all__ = ["cluster", "make_postgres"]
 HOUR = timedelta(hours=1)
 PROMOTED = PipelineOutcome("promoted", 7, "a1b2")
 ALWAYS = {
-    "rakuten_build_info",
     "rakuten_exporter_store_up",
     "rakuten_exporter_read_duration_seconds",
     "rakuten_exporter_last_read_timestamp_seconds",

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from rakuten.errors import ConfigurationError
 from rakuten.logs import get_logger
-from rakuten.monitoring.exporter.collector import make_registry
+from rakuten.monitoring.exporter.collector import make_exporter_registry
 from rakuten.monitoring.exporter.source import StoreSource
 
 log = get_logger(__name__)
@@ -27,7 +27,7 @@ _BACKLOG: Final = 128
 
 def make_app(source: StoreSource) -> Starlette:
     """The application; it lets go of the store when it ends."""
-    registry = make_registry(source)
+    registry = make_exporter_registry(source)
 
     def metrics(request: Request) -> Response:  # in a thread: a database that hangs blocks nobody
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

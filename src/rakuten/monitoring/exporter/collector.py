@@ -1,16 +1,15 @@
 """Metrics of what the store holds when it is asked; docs/exporter.md explains each."""
 
-import platform
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rakuten import __version__
+from rakuten.metrics.registry import make_registry
 from rakuten.monitoring.decision import Action
 from rakuten.monitoring.evidence import Outcome
 from rakuten.monitoring.exporter.families import age, counter, gauge, gauges, moment
@@ -24,10 +23,9 @@ _OUTCOMES: Final = tuple(one.value for one in Outcome)
 _ACTIONS: Final = tuple(one.value for one in Action)
 
 
-def make_registry(source: StoreSource) -> CollectorRegistry:
+def make_exporter_registry(source: StoreSource) -> CollectorRegistry:
     """A registry of the exporter: its version, its process, and the store."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
+    registry = make_registry()
     registry.register(StoreCollector(source))
     return registry
 
@@ -40,8 +38,6 @@ class StoreCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families of one reading."""
-        build = {"version": __version__, "python": platform.python_version()}
-        yield InfoMetricFamily("rakuten_build", "Version of the exporter.", value=build)
         reading = self._source.reading()
         yield from _about_reading(reading)
         if reading.overview is not None:
