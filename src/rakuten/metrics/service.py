@@ -13,6 +13,8 @@ from rakuten.metrics.series import Counts, Histogram
 PHASES: Final = ("queue", "decode", "encode", "vectorise", "predict", "store")
 DECISIONS: Final = ("auto", "review")
 IMAGE_STATUSES: Final = ("ok", "missing", "unreadable")
+STATUSES: Final = (200, 500, 503, 504)
+"""What objectives count: rate() has to see the first failure too."""
 _REQUEST_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _PHASE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, *_REQUEST_SECONDS[2:])
 _CONFIDENCE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
@@ -73,6 +75,9 @@ class Meter:
 
     def expect_types(self, codes: Iterable[int]) -> None:
         """Show these product types, at 0 where none was predicted yet."""
+
+    def expect_routes(self, routes: Iterable[str]) -> None:
+        """Show these routes, at 0 where nobody asked yet."""
 
 
 class ServiceMetrics(Meter):
@@ -205,3 +210,10 @@ class ServiceMetrics(Meter):
         """Make the series of product types."""
         for code in codes:
             self._types.expect(code)
+
+    def expect_routes(self, routes: Iterable[str]) -> None:
+        """Make the series of routes: their durations, and each status of :data:`STATUSES`."""
+        for route in routes:
+            self._seconds.series(route)
+            for status in STATUSES:
+                self._requests.expect(route, status)

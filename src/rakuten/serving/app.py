@@ -80,6 +80,8 @@ def create_app(settings: Settings, serving: ServingSettings, root: Path) -> Fast
     problems.add_handlers(app)
     for routes in (predict, predictions, review, about, health):
         app.include_router(routes.router)
+        paths = {str(getattr(route, "path", "")) for route in routes.router.routes}
+        service.meter.expect_routes(path for path in sorted(paths) if path.startswith("/v1/"))
     app.include_router(about.hooks)
     finish_document(app)
     return app

@@ -54,6 +54,10 @@ def test_known_values_of_labels_are_there_before_anything_happens(running: Runni
         for status in ("ok", "missing", "unreadable"):
             labels = {"decision": decision, "image_status": status}
             assert value(found, "predictions_total", **labels) == 0
+    for route in ("/v1/predict", "/v1/predict/batch", "/v1/review"):
+        assert value(found, "request_duration_seconds_count", route=route) == 0
+        for answer in ("200", "500", "503", "504"):
+            assert value(found, "requests_total", route=route, status=answer) == 0
     for phase in PHASES:
         assert value(found, "phase_duration_seconds_count", phase=phase) == 0
     for lane in ("text", "photo", "bulk", "explanation"):
