@@ -59,7 +59,7 @@ promote: setup ## Register the current model and let the gate decide whether it 
 sample: setup ## Write a synthetic catalogue into data/raw (ROWS=3000)
 	@rakuten sample --rows $(ROWS)
 
-doctor: setup ## Check Python, settings, data, tracking, credentials and DVC
+doctor: setup ## Check Python, settings, data, tracking, credentials, DVC and the store
 	@rakuten doctor
 
 ui: setup ## Show the runs of the embedded tracking store at http://127.0.0.1:5000

@@ -67,7 +67,7 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check Python, settings, data, tracking, credentials, DVC and the model.
+    """Check Python, settings, data, tracking, credentials, DVC, the model and the store.
 
     Changes nothing. The exit code is 1 where a check failed.
     """

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -58,6 +59,11 @@ class Database:
             else postgres_engine(parsed, pool_size, seconds)
         )
         self._driver: Any = self.engine.dialect.dbapi
+
+    @property
+    def is_file_absent(self) -> bool:
+        """Whether it is an SQLite file that is not there: to connect would make an empty one."""
+        return self.is_sqlite and not Path(str(self.engine.url.database)).is_file()
 
     @contextmanager
     def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -139,8 +138,7 @@ def _write_protected(connection: sa.Connection, *, sqlite: bool) -> Iterator[Non
 
 
 def _require_file(database: Database) -> None:
-    """To connect to an SQLite file that is not there would make an empty one."""
-    if database.is_sqlite and not Path(str(database.engine.url.database)).is_file():
+    if database.is_file_absent:
         raise DatabaseAwayError(
             f"{database.shown} is not there.", hint="whoever writes first makes it: the service"
         )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from rakuten import catalog
-from rakuten.errors import RakutenError, StoreAwayError
+from rakuten.errors import DatabaseAwayError, RakutenError, StoreAwayError
 from rakuten.logs import get_logger
 from rakuten.settings import EXPORTED, ProjectPaths, Settings
 from rakuten.stages.doctor.check import Check, Subject
@@ -23,6 +23,7 @@ from rakuten.stages.doctor.installation import (
 from rakuten.stages.doctor.model import model_checks, waiting_checks
 from rakuten.stages.doctor.remote import remote_checks
 from rakuten.stages.doctor.s3 import s3_checks
+from rakuten.stages.doctor.store import store_checks
 from rakuten.stages.doctor.tracking import tracking_checks
 
 log = get_logger(__name__)
@@ -62,6 +63,7 @@ def run_doctor(
         "dvc": dvc_checks,
         "model": model_checks,
         "waiting": waiting_checks,
+        "store": store_checks,
         "disk": disk_checks,
     }
     return [result for name, check in checks.items() for result in run_check(name, check, subject)]
@@ -87,7 +89,7 @@ def _guarded(name: str, examine: Examine, subject: Subject) -> Iterator[Check]:
     try:
         yield from examine(subject)
     except RakutenError as error:
-        away = isinstance(error, StoreAwayError)
+        away = isinstance(error, StoreAwayError | DatabaseAwayError)
         yield Check(name, "failed", error.message.rstrip("."), error.hint or _AGAIN, away)
     except Exception as error:
         log.debug("check %s failed", name, exc_info=True)
