@@ -8,15 +8,16 @@ and takes the messages.
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rakuten.observability.evaluate import table, table_text
+from rakuten.observability.model import Recording
+from rakuten.observability.recording import recording_groups
 from rakuten.params import Params
 from tests.integration.test_loop import environment, make_project, rakuten
-from tests.integration.watched_shop import STORE, Shop, watched_shop
+from tests.integration.watched_shop import SCALE, STORE, Shop, watched_shop
 from tests.servers.mlflow_server import TrackingServer
 from tests.servers.postgres import postgres
 from tests.servers.prefect_server import PrefectServer
@@ -24,6 +25,13 @@ from tests.servers.prometheus import eventually
 from tests.store.conftest import postgres_url
 
 pytestmark = pytest.mark.servers
+
+RECORDED = [
+    rule.record
+    for group in recording_groups(SCALE)
+    for rule in group.rules
+    if isinstance(rule, Recording)
+]
 
 
 @pytest.fixture
@@ -72,8 +80,7 @@ def test_what_breaks_and_mends_is_told_and_every_panel_shows_something(shop: Sho
     shop.mended("RakutenDrift", drift="critical")
 
     with shop.visitors():
-        for record in ("requests:error_ratio_rate5m", "predictions:image_missing_ratio_rate30m"):
-            eventually(partial(shop.prometheus.query, f"rakuten:{record}"))
+        eventually(lambda: [name for name in RECORDED if not shop.prometheus.query(name)] == [])
         rows = table(shop.prometheus.url, shop.span(began))
     sys.stdout.write(table_text(rows))
     assert [row for row in rows if row.state not in ("ok", "quiet")] == []
