@@ -135,7 +135,7 @@ test-catalogs: setup ## Run the marked tests on the catalogues in RAKUTEN_CATALO
 	pytest -m catalogs
 
 test-servers: setup servers ## Run the marked tests on real servers, which they start on loopback
-	pytest -n 3 --dist loadfile --no-loadscope-reorder -m servers # they wait more than they work
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m servers
 
 servers: $(SERVERS)/.ready $(MLFLOW_SERVER)/.ready ## Install the servers that tests start into .venv/servers (done by test-servers)
 
