@@ -7,7 +7,7 @@ from rakuten.stack.addresses import Translation
 HERE = Translation(
     others={("api", 8000): 28000, ("postgres", 5432): 25432, ("mlflow", 5000): 25000},
     own={5000: 25000, 5001: 25000},
-    paths={"/etc/tool": "/here/tool", "/project": "/work", "/project/.rakuten": "/work/.rakuten"},
+    paths={"/etc/tool": "/here/tool", "/project": "/shop", "/project/.rakuten": "/shop/.rakuten"},
 )
 
 
@@ -28,7 +28,7 @@ HERE = Translation(
         ("--listen=0.0.0.0:5000", "--listen=127.0.0.1:25000"),
         ("127.0.0.1:50001", "127.0.0.1:50001"),
         ("--file=/etc/tool/tool.yml", "--file=/here/tool/tool.yml"),
-        ("/project/.rakuten/spool:/project", "/work/.rakuten/spool:/work"),
+        ("/project/.rakuten/spool:/project", "/shop/.rakuten/spool:/shop"),
         ("/etc/toolbox http://x/project", "/etc/toolbox http://x/project"),
     ],
 )

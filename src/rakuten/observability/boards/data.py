@@ -5,6 +5,7 @@ from typing import Final
 from rakuten.observability.boards.shared import (
     HOUR,
     MODEL_LIVE,
+    NEUTRAL,
     OPEN_WORDS,
     RETRAINED,
     SEVERITY_WORDS,
@@ -26,10 +27,8 @@ from rakuten.observability.panels import (
     Panel,
     Query,
     Row,
-    Threshold,
 )
 
-_NEUTRAL: Final = (Threshold(None, BLUE),)
 _NOW: Final = (
     drift_verdict(3),
     stat(
@@ -78,7 +77,7 @@ _NOW: Final = (
         ),
         width=3,
         alerts=("RakutenDrift", "RakutenPerformanceDrop"),
-        thresholds=_NEUTRAL,
+        thresholds=NEUTRAL,
         names=True,
         absent="none yet",
     ),
@@ -100,7 +99,7 @@ _NOW: Final = (
         what="Weighted F1 that the model's own confidence promises on this traffic, unlabelled.",
         good="Near the held-out score; it leads what labels say later.",
         action="A fall is a hint, not a proof: look at drifted columns and ask for labels.",
-        thresholds=_NEUTRAL,
+        thresholds=NEUTRAL,
         decimals=1,
         absent="no check",
     ),

@@ -4,6 +4,7 @@ from typing import Final
 
 from rakuten.observability.boards.shared import (
     MODEL_LIVE,
+    NEUTRAL,
     RETRAINED,
     UP_WORDS,
     age,
@@ -21,12 +22,10 @@ from rakuten.observability.panels import (
     Panel,
     Query,
     Row,
-    Threshold,
     Word,
 )
 
 _HERE: Final = 'instance=~"$instance"'
-_NEUTRAL: Final = (Threshold(None, BLUE),)
 _INTERVAL: Final = {
     "estimate": GREEN,
     "upper": "semi-dark-green",
@@ -71,7 +70,7 @@ _NOW: Final = (
         what="How often a new model went live in a day, in the process that saw most.",
         good="0 or 1; more on days when somebody promotes and rolls back.",
         action="Many: two promotions compete; see the registry's record.",
-        thresholds=_NEUTRAL,
+        thresholds=NEUTRAL,
         decimals=0,
     ),
     stat(
@@ -94,7 +93,7 @@ _NOW: Final = (
         good="Within its interval of the held-out value: see the picture below.",
         action="Only a loss that labels prove counts: “Performance” says whether it does.",
         alerts=("RakutenPerformanceDrop",),
-        thresholds=_NEUTRAL,
+        thresholds=NEUTRAL,
         decimals=1,
         absent="no labels",
     ),

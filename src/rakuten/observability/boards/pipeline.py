@@ -6,6 +6,7 @@ from rakuten.observability.boards.shared import (
     DAY,
     HOUR,
     MODEL_LIVE,
+    NEUTRAL,
     OPEN_WORDS,
     RETRAINED,
     UP_WORDS,
@@ -25,10 +26,8 @@ from rakuten.observability.panels import (
     Panel,
     Query,
     Row,
-    Threshold,
 )
 
-_NEUTRAL: Final = (Threshold(None, BLUE),)
 _STATES: Final = {
     "promoted": GREEN,
     "registered": BLUE,
@@ -53,7 +52,7 @@ _NOW: Final = (
         what="Duration of the newest run of the pipeline.",
         good="Minutes with a training, seconds with nothing to do.",
         action="Far longer than usual: “Stage durations” says which stage.",
-        thresholds=_NEUTRAL,
+        thresholds=NEUTRAL,
         absent="no run",
     ),
     stat(
@@ -149,7 +148,7 @@ _STAGES = Panel(
         ),
     ),
     width=8,
-    thresholds=_NEUTRAL,
+    thresholds=NEUTRAL,
     minimum=0,
 )
 _STAGE_TABLE = Panel(

@@ -6,6 +6,7 @@ from rakuten.observability.boards.shared import (
     AVAILABILITY_BUDGET,
     ERROR_RATIO,
     LATENCY_BUDGET,
+    NEUTRAL,
     READY_WORDS,
     SLOW_RATIO,
     UP_WORDS,
@@ -18,7 +19,7 @@ from rakuten.observability.boards.shared import (
     review_share,
     stat,
 )
-from rakuten.observability.panels import BLUE, GREEN, ORANGE, RED, Threshold
+from rakuten.observability.panels import GREEN, ORANGE, RED, Threshold
 from rakuten.observability.slo import LATENCY_SECONDS
 
 _LEFT: Final = (Threshold(None, RED), Threshold(0, ORANGE), Threshold(0.25, GREEN))
@@ -50,7 +51,7 @@ TRAFFIC = stat(
     what="Requests a second to /v1/* over the last five minutes, all processes.",
     good="What is usual at this hour.",
     action="If it fell to nothing, look at what is in front of the service.",
-    thresholds=(Threshold(None, BLUE),),
+    thresholds=NEUTRAL,
 )
 ANSWERED = stat(
     "Answered",

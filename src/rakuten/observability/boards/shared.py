@@ -27,6 +27,8 @@ DAY: Final = 86400.0
 ERROR_RATIO: Final = AVAILABILITY.record
 SLOW_RATIO: Final = LATENCY.record
 BURN_WINDOWS: Final = ("5m", "1h", "6h", "3d")
+NEUTRAL: Final = (Threshold(None, BLUE),)
+"""Looks of a number that is neither good nor bad."""
 BURN_LIMITS: Final = (
     Threshold(None, GREEN),
     Threshold(1, ORANGE),
@@ -223,7 +225,7 @@ def live_model(width: int) -> Panel:
         targets=(Query("count by (version) (rakuten_model_info)", "v{{version}}", instant=True),),
         width=width,
         alerts=("RakutenNoModel", "RakutenModelRefused"),
-        thresholds=(Threshold(None, BLUE),),
+        thresholds=NEUTRAL,
         names=True,
         absent="none",
     )
