@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from rakuten.observability.evaluate import table, table_text
-from rakuten.observability.model import Recording
-from rakuten.observability.recording import recording_groups
 from rakuten.params import Params
 from tests.integration.test_loop import environment, make_project, rakuten
-from tests.integration.watched_shop import SCALE, STORE, Shop, watched_shop
+from tests.integration.watched_shop import STORE, Shop, watched_shop
+from tests.observability.catalogue import RECORDED
 from tests.servers.mlflow_server import TrackingServer
 from tests.servers.postgres import postgres
 from tests.servers.prefect_server import PrefectServer
@@ -25,13 +24,6 @@ from tests.servers.prometheus import eventually
 from tests.store.conftest import postgres_url
 
 pytestmark = pytest.mark.servers
-
-RECORDED = [
-    rule.record
-    for group in recording_groups(SCALE)
-    for rule in group.rules
-    if isinstance(rule, Recording)
-]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from rakuten.observability.slo import WINDOWS
 from rakuten.observability.timescale import TimeScale
 from tests.conftest import REPOSITORY
 
-__all__ = ["KNOWN", "WINDOWS"]
+__all__ = ["KNOWN", "RECORDED", "WINDOWS"]
 
 _ROW: Final = re.compile(r"^\| `([a-z_]+)[`{].*?\| (counter|gauge|histogram|info)", re.MULTILINE)
 _LISTED: Final = [
@@ -23,7 +23,7 @@ _LISTED: Final = [
 _HISTOGRAMS: Final = sorted({name for name, kind in _LISTED if kind == "histogram"})
 _PARTS: Final = [f"{name}_{part}" for name in _HISTOGRAMS for part in ("bucket", "count", "sum")]
 _SINGLE: Final = [name for name, kind in _LISTED if kind != "histogram"]
-_RECORDED: Final = [
+RECORDED: Final = [
     rule.record
     for group in recording_groups(TimeScale())
     for rule in group.rules
@@ -31,4 +31,4 @@ _RECORDED: Final = [
 ]
 _OWN: Final = ["up", "ALERTS"]
 """Series that Prometheus makes itself."""
-KNOWN: Final = frozenset([*_SINGLE, *_PARTS, *_RECORDED, *_OWN])
+KNOWN: Final = frozenset([*_SINGLE, *_PARTS, *RECORDED, *_OWN])

@@ -8,9 +8,9 @@ import pytest
 
 from rakuten.observability.alerts import all_alerts
 from rakuten.observability.prometheus import Targets
-from rakuten.observability.recording import recording_groups
 from rakuten.observability.rules import write_rules
 from rakuten.observability.timescale import TimeScale
+from tests.observability.catalogue import RECORDED
 from tests.observability.shop import Shop, open_shop
 from tests.servers.process import free_port
 from tests.servers.prometheus import Prometheus, eventually, prometheus
@@ -47,10 +47,9 @@ def test_a_shop_in_trouble_makes_every_alert_and_one_that_is_well_none(
     watched: tuple[Shop, Prometheus, Any],
 ) -> None:
     shop, running, server = watched
-    recorded = {rule.record for group in recording_groups(SCALE) for rule in group.rules}  # type: ignore[union-attr]
 
     def missing() -> set[str]:
-        return {name for name in recorded if not running.query(name)}
+        return {name for name in RECORDED if not running.query(name)}
 
     eventually(lambda: not missing())
     # The share of missing photos is set beside that of a time before.

@@ -1,8 +1,8 @@
 """Counters and histograms that cost next to nothing to count in; one thread writes to each.
 
-prometheus_client's own take a lock for every number and look for the bucket from below: counting
-a request in them took a tenth of the processor time of its answer. These are read by its
-registry, a little behind what is being written meanwhile.
+prometheus_client's own take a lock for every number and look for the bucket from below. These are
+read by its registry, a little behind what is being written meanwhile; `make bench-metrics` prints
+what they cost.
 """
 
 import time
